@@ -8,7 +8,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 READY := $(VENV)/.ready
 DATA ?= $(or $(LEUKO_DATA),../shared/data)
 
-.PHONY: help setup system demo test lint format bench train evaluate asyncapi clean
+.PHONY: help setup system demo test lint format bench train evaluate reference clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,7 +46,7 @@ format: setup ## Let ruff format the code
 	@$(VENV)/bin/ruff check --fix .
 
 bench: setup ## Measure stages, pipeline and a plain tutorial worker in one run
-	@$(PY) -m bench $(BENCH)
+	@$(PY) -m tests.bench $(BENCH)
 
 train: setup ## Train a model on DATA into train-run/
 	@$(PY) -m leukostream train --data $(DATA) --out train-run $(TRAIN)
@@ -54,8 +54,9 @@ train: setup ## Train a model on DATA into train-run/
 evaluate: setup ## Evaluate the shipped model on the patients of DATA kept apart
 	@$(PY) -m leukostream evaluate --data $(DATA) $(EVALUATE)
 
-asyncapi: setup ## Write docs/asyncapi.json anew from the code
+reference: setup ## Write docs/asyncapi.json and docs/reference.md anew from the code
 	@$(PY) -m broker.asyncapi > docs/asyncapi.json
+	@$(PY) -m leukostream.reference > docs/reference.md
 
 clean: ## Remove what runs have left behind
 	rm -rf demo-run bench-run train-run .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build

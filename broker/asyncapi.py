@@ -1,4 +1,4 @@
-"""The contract as an AsyncAPI 3 document, made from the code; `make asyncapi` writes docs/asyncapi.json."""
+"""The contract as an AsyncAPI 3 document, made from the code; `make reference` writes docs/asyncapi.json."""
 
 from __future__ import annotations
 

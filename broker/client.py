@@ -64,9 +64,11 @@ class MqttClient:
 
     @property
     def alive(self) -> bool:
-        """False when a network thread has died and the process should end, to be started afresh."""
-        connection = self._connection
-        return self._thread.is_alive() and (connection is None or connection.alive or not self.connected)
+        """False when the client has died and the process should end, to be started afresh.
+
+        A network thread that dies is noticed within a second, and its connection is replaced.
+        """
+        return self._thread.is_alive()
 
     @property
     def handler_errors(self) -> int:

@@ -121,7 +121,7 @@ def test_deep_nesting_is_refused() -> None:
 
 
 def test_the_asyncapi_document_is_the_codes() -> None:
-    """docs/asyncapi.json is what the code says; `make asyncapi` writes it anew."""
+    """docs/asyncapi.json is what the code says; `make reference` writes it anew."""
     written = json.loads((Path(__file__).parents[2] / "docs" / "asyncapi.json").read_text())
     assert written == json.loads(json.dumps(asyncapi.document()))
 
