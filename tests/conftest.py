@@ -17,8 +17,14 @@ ROOT = Path(__file__).parent.parent
 
 
 def _children() -> set[int]:
-    tasks = Path(f"/proc/{os.getpid()}/task")
-    return {int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()}
+    return {pid for task in Path(f"/proc/{os.getpid()}/task").iterdir() for pid in _children_of(task)}
+
+
+def _children_of(task: Path) -> list[int]:
+    try:
+        return [int(pid) for pid in (task / "children").read_text().split()]
+    except FileNotFoundError:  # the thread has ended since it was listed
+        return []
 
 
 def _wait_gone(what: Callable[[], list[str]]) -> list[str]:

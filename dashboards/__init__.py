@@ -1,0 +1,1 @@
+"""What people watch: the live page, and dashboards for other programs."""

@@ -1,0 +1,1 @@
+"""The live page: newest frames, decisions, ledgers and latencies of all devices, over HTTP."""

@@ -1,0 +1,51 @@
+"""Whether a cell looks like those that the blast decision was calibrated on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features import COLOUR, NAMES
+
+FOREIGN_COLOUR = "stain and camera differ from the calibrated ones"
+FOREIGN_SHAPE = "size, outline or texture is unlike the calibrated cells"
+_COLOURS = np.array([name in COLOUR for name in NAMES])
+
+
+@dataclass(frozen=True, slots=True)
+class DomainGate:
+    """Mahalanobis distance of the measured numbers: centre (F,), precision (F, F), the farthest that still passes."""
+
+    centre: NDArray[np.float32]
+    precision: NDArray[np.float32]
+    farthest: float
+
+    def distances(self, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Distance of N cells (N, F) from the centre, (N,)."""
+        away = numbers - self.centre
+        squared = np.einsum("nf,fg,ng->n", away, self.precision, away, optimize=False)
+        return np.asarray(np.sqrt(np.maximum(squared, 0.0)), np.float32)
+
+    def reason(self, numbers: NDArray[np.float32]) -> str | None:
+        """Why the cell with these numbers (F,) lies outside, or None where it passes."""
+        if float(self.distances(numbers[None])[0]) <= self.farthest:
+            return None
+        pull = (numbers - self.centre) * (self.precision @ (numbers - self.centre))
+        return FOREIGN_COLOUR if pull[_COLOURS].sum() >= pull[~_COLOURS].sum() else FOREIGN_SHAPE
+
+
+def fit(
+    numbers: NDArray[np.float32], weights: NDArray[np.float64], beside: NDArray[np.float32], kept: float = 0.99
+) -> DomainGate:
+    """Fit on weighted training cells (N, F); `kept` of the validation cells `beside` (M, F) pass."""
+    share = weights / weights.sum()
+    centre = share @ numbers
+    away = numbers - centre
+    spread = np.sqrt(share @ away**2) + 1e-6
+    correlation = (away / spread).T @ ((away / spread) * share[:, None])
+    shrunk = 0.95 * correlation + 0.05 * np.eye(len(centre))
+    precision = np.linalg.inv(shrunk) / np.outer(spread, spread)
+    gate = DomainGate(centre.astype(np.float32), precision.astype(np.float32), 0.0)
+    return DomainGate(gate.centre, gate.precision, float(np.quantile(gate.distances(beside), kept)))

@@ -1,0 +1,104 @@
+"""What is seen in one image before the network: its quality, its scale, its white cells and their crops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from models.crops import CropSpec, RgbImage, bounding_box, cut_box, is_on_black, on_black
+from models.parameters import SegmentationParameters, chosen
+from models.quality import QualityLimits, quality_of
+from models.scale import Scale, scale_of
+from models.segmentation import Cell, cells_in
+from models.view import factor_for, shrink
+
+FALLBACK_UM_PER_PX = 0.1
+"""Only to draw boxes where the scale is unknown; no cell found with it is judged."""
+DARKEST_CELL = 25.0
+SCALE_UNKNOWN = "scale unknown"
+NO_CELL = "no cell found"
+
+
+@dataclass(frozen=True, slots=True)
+class SightParameters:
+    """All settings of the seeing half; `cell_um_per_px` is the scale of cells cut out on black that state none."""
+
+    segmentation: SegmentationParameters = field(default_factory=SegmentationParameters)
+    quality: QualityLimits = field(default_factory=QualityLimits)
+    cell_um_per_px: float | None = None
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, Any]) -> SightParameters:
+        """From a checkpoint's parameters, with defaults for what they do not name."""
+        return cls(
+            chosen(SegmentationParameters, parameters.get("segmentation", {})),
+            chosen(QualityLimits, parameters.get("quality", {})),
+            parameters.get("cell_um_per_px"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """The cells of an image and a crop for each; `reason` forbids an answer, and then there are no crops."""
+
+    cells: tuple[Cell, ...] = ()
+    crops: tuple[RgbImage, ...] = ()
+    quality: Mapping[str, float | str | bool] = field(default_factory=dict)
+    reason: str | None = None
+
+
+def see_field(
+    image: RgbImage, um_per_px: float | None, spec: CropSpec, parameters: SightParameters, *, only_largest: bool = False
+) -> Sighting:
+    """Look at a whole field (H, W, 3); `only_largest` keeps one, where an image shows a cell and its surroundings."""
+    scale = scale_of(image, um_per_px)
+    used_um = scale.um_per_px if scale else FALLBACK_UM_PER_PX
+    view = shrink(image, factor_for(used_um, parameters.segmentation.coarsest_um_per_px, image))
+    quality = quality_of(view, parameters.quality)
+    numbers = quality.as_dict() | _scale_numbers(scale)
+    if quality.reason is not None:
+        return Sighting(quality=numbers, reason=quality.reason)
+    found = cells_in(view, image.shape[:2], used_um, parameters.segmentation)
+    if only_largest:
+        found = sorted(found, key=lambda cell: -cell.area_um2)[:1]
+    if scale is None:
+        return Sighting(cells=tuple(found), quality=numbers, reason=SCALE_UNKNOWN)
+    crops = tuple(cut_box(image, cell.box, cell.mask, scale.um_per_px, spec) for cell in found)
+    return Sighting(tuple(found), crops, numbers)
+
+
+def see_cell(image: RgbImage, um_per_px: float | None, spec: CropSpec, parameters: SightParameters) -> Sighting:
+    """Look at an image of one cell: cut out on black as in C-NMC, or with its surroundings."""
+    if not is_on_black(image):
+        return see_field(image, um_per_px, spec, parameters, only_largest=True)
+    scale = _cell_scale(um_per_px, parameters)
+    numbers: dict[str, float | str | bool] = {"ok": True} | _scale_numbers(scale)
+    mask = on_black(image)
+    box = bounding_box(mask)
+    x, y, w, h = box
+    used_um = scale.um_per_px if scale else FALLBACK_UM_PER_PX
+    area_um2 = int(mask.sum()) * used_um**2
+    if not parameters.segmentation.cell_min_um2 <= area_um2 <= parameters.segmentation.cell_max_um2:
+        return Sighting(quality=numbers | {"ok": False, "reason": NO_CELL}, reason=NO_CELL)
+    inside = mask[y : y + h, x : x + w]
+    brightness = float(image[y : y + h, x : x + w][inside].mean(axis=0).max())
+    numbers["brightness"] = round(brightness, 4)
+    cell = Cell(box, inside, area_um2, touches_border=False)
+    if brightness < DARKEST_CELL:
+        return Sighting(cells=(cell,), quality=numbers | {"ok": False, "reason": "too dark"}, reason="too dark")
+    if scale is None:
+        return Sighting(cells=(cell,), quality=numbers, reason=SCALE_UNKNOWN)
+    return Sighting((cell,), (cut_box(image, box, inside, used_um, spec),), numbers)
+
+
+def _cell_scale(um_per_px: float | None, parameters: SightParameters) -> Scale | None:
+    if um_per_px is None and parameters.cell_um_per_px is not None:
+        return Scale(parameters.cell_um_per_px, "cell set")
+    return None if um_per_px is None else Scale(um_per_px, "metadata")
+
+
+def _scale_numbers(scale: Scale | None) -> dict[str, float | str | bool]:
+    if scale is None:
+        return {"scale_source": "unknown"}
+    return {"um_per_px": round(scale.um_per_px, 4), "scale_source": scale.source}

@@ -1,0 +1,188 @@
+"""Make a checkpoint from the shared images: split by patient, fit, calibrate on validation, measure on the test."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models import calibration, data, domain, forest, split
+from models.augment import Augmentation
+from models.cells import CellClassifier, blend, standardised
+from models.checkpoint import Checkpoint, Manifest, save
+from models.crops import CropSpec
+from models.data import CellSet
+from models.evaluation import evaluate
+from models.features import NAMES, table
+from models.fitting import FitSettings, Lesson, Report, fit
+from models.network import NetworkShape
+from models.parameters import SegmentationParameters
+
+LICENCE = (
+    "Weights: CC BY 4.0, research use only. Learned from C-NMC 2019 (CC BY 3.0 by second-hand description) "
+    "and PBC Barcelona (CC BY 4.0); see docs/models/data-card.md."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """What `train` needs; the defaults make the checkpoint that ships."""
+
+    data_root: Path
+    out: Path
+    seed: int = 1
+    crop: CropSpec = field(default_factory=lambda: CropSpec(64, 0.3))
+    widths: tuple[int, ...] = (16, 32, 64, 128)
+    members: int = 2
+    forest_shares: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
+    false_blasts: float = 0.1
+    missed_blasts: float = 0.05
+    blast: FitSettings = field(default_factory=lambda: FitSettings(augmentation=Augmentation(stain=0.12)))
+    kind: FitSettings = field(
+        default_factory=lambda: FitSettings(epochs=60, batch=32, smoothing=0.05, augmentation=Augmentation(stain=0.15))
+    )
+    cache: Path = data.CACHE
+    threads: int | None = None
+
+
+def train(settings: TrainSettings, report: Report) -> Path:
+    """Train, calibrate, measure and write a checkpoint to `settings.out`; `report` is told line by line how it goes."""
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    report(f"cells are read from {settings.data_root} (kept in {settings.cache} for the next time)")
+    blasts = data.cnmc(settings.data_root, settings.crop, settings.cache)
+    kinds = data.pbc(settings.data_root, settings.crop, settings.cache)
+    groups = split.by_group(list(blasts.groups), list(blasts.labels), settings.seed)
+    roles = split.roles_of(list(blasts.groups), groups)
+    split.check_no_leak(list(blasts.groups), list(blasts.digests), list(roles))
+    blast_tensors, gate = _learn_blasts(blasts, roles, settings, report)
+    tensors = blast_tensors | _learn_kinds(kinds, settings, report)
+    manifest = _manifest(settings, groups, gate)
+    draft = save(settings.out, manifest, tensors)
+    calibrated = _calibrated(draft, blasts.where(roles == "validation"), _held(kinds, "validation"), settings)
+    checkpoint = save(settings.out, calibrated, tensors)
+    report("measured on the patients held apart")
+    measured = evaluate(checkpoint, settings.data_root, settings.cache)
+    save(settings.out, replace(calibrated, metrics=measured), tensors)
+    report(f"checkpoint {manifest.name} is in {settings.out}")
+    return settings.out
+
+
+def _learn_blasts(
+    cells: CellSet, roles: NDArray[np.str_], settings: TrainSettings, report: Report
+) -> tuple[dict[str, Tensor], domain.DomainGate]:
+    """Forest, domain gate and networks from the training patients; the gate's reach from the validation patients."""
+    numbers = table(list(cells.crops), list(cells.areas_um2), settings.crop.um_per_px)
+    here, beside = roles == "train", roles == "validation"
+    weights = calibration.patient_weights(cells.groups[here], cells.labels[here])
+    gate = domain.fit(numbers[here], weights, numbers[beside])
+    grown = forest.grow(numbers[here], cells.labels[here], weights, settings.seed)
+    mean = (weights @ numbers[here]).astype(np.float32)
+    spread = (np.sqrt(weights @ (numbers[here] - mean) ** 2) + 1e-6).astype(np.float32)
+    lesson = Lesson(cells.crops[here], standardised(numbers[here], mean, spread), cells.labels[here], weights)
+    tensors = _named("forest", asdict(grown)) | _named("domain", {"centre": gate.centre, "precision": gate.precision})
+    tensors |= _named("numbers", {"mean": mean, "spread": spread})
+    for member in range(settings.members):
+        report(f"network blast-{member} learns from {int(here.sum())} cells of C-NMC")
+        network = fit(lesson, _shapes(settings)[f"blast-{member}"], settings.blast, settings.seed + member, report)
+        tensors |= _named(f"blast-{member}", network.state_dict())
+    return tensors, gate
+
+
+def _learn_kinds(cells: CellSet, settings: TrainSettings, report: Report) -> dict[str, Tensor]:
+    """The network of kinds sees no measured numbers: their colours would bind it to one laboratory."""
+    learned = _held(cells, "train")
+    weights = calibration.patient_weights(learned.groups, learned.labels)
+    lesson = Lesson(np.array(learned.crops), np.zeros((len(learned), 0), np.float32), learned.labels, weights)
+    report(f"network kind learns from {len(learned)} cells of PBC")
+    network = fit(lesson, _shapes(settings)["kind"], settings.kind, settings.seed, report)
+    return _named("kind", network.state_dict())
+
+
+def _calibrated(draft: Checkpoint, blasts: CellSet, kinds: CellSet, settings: TrainSettings) -> Manifest:
+    """The blend, temperatures and thresholds, from validation patients and files only."""
+    classifier = CellClassifier(draft, settings.threads)
+    weights = calibration.patient_weights(blasts.groups, blasts.labels)
+    crops = list(blasts.crops)
+    seen, counted = classifier.blast_parts(crops, classifier.numbers(crops, list(blasts.areas_um2)))
+    ways = {share: blend(seen, counted, share) for share in settings.forest_shares}
+    share = min(ways, key=lambda way: calibration.least_loss(ways[way], blasts.labels, weights))
+    heat = calibration.temperature(ways[share], blasts.labels, weights)
+    limits = calibration.thresholds(
+        calibration.sigmoid(ways[share] / heat),
+        blasts.labels,
+        weights,
+        false_blasts=settings.false_blasts,
+        missed_blasts=settings.missed_blasts,
+    )
+    kind = calibration.temperature(
+        classifier.kind_logits(list(kinds.crops)), kinds.labels, np.full(len(kinds), 1 / len(kinds))
+    )
+    return replace(
+        draft.manifest,
+        temperature={"blast": heat, "kind": kind},
+        thresholds=asdict(limits),
+        parameters=dict(draft.manifest.parameters) | {"decision": asdict(limits)},
+        recipe=dict(draft.manifest.recipe) | {"forest_share": share},
+    )
+
+
+def _manifest(settings: TrainSettings, groups: Mapping[str, Any], gate: domain.DomainGate) -> Manifest:
+    now = datetime.now(UTC)
+    recipe = {
+        "forest_share": settings.forest_shares[0],
+        "false_blasts": settings.false_blasts,
+        "missed_blasts": settings.missed_blasts,
+        "blast": asdict(settings.blast),
+        "kind": asdict(settings.kind),
+        "numbers": list(NAMES),
+    }
+    return Manifest(
+        name=f"all-cells-{now:%Y%m%d}-{settings.seed}",
+        created=now.isoformat(timespec="seconds"),
+        data_sha256=data.data_hash(settings.data_root),
+        split={"cnmc2019": groups, "pbc": "by the hash of the file name"},
+        seed=settings.seed,
+        metrics={},
+        temperature={"blast": 1.0, "kind": 1.0},
+        thresholds={},
+        crop=settings.crop,
+        parameters={
+            "segmentation": asdict(SegmentationParameters()),
+            "cell_um_per_px": data.CNMC_UM_PER_PX,
+            "domain": {"farthest": gate.farthest},
+        },
+        networks={name: asdict(shape) for name, shape in _shapes(settings).items()},
+        kinds=data.KINDS,
+        recipe=recipe,
+        licence=LICENCE,
+        versions={
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+            "numpy": np.__version__,
+            "opencv": cv2.__version__,
+        },
+    )
+
+
+def _shapes(settings: TrainSettings) -> dict[str, NetworkShape]:
+    blast = NetworkShape(settings.widths, features=len(NAMES), outputs=2)
+    kind = NetworkShape(settings.widths, features=0, outputs=len(data.KINDS))
+    return {f"blast-{member}": blast for member in range(settings.members)} | {"kind": kind}
+
+
+def _held(cells: CellSet, role: str) -> CellSet:
+    return cells.where(np.array(split.by_name(list(cells.groups))) == role)
+
+
+def _named(prefix: str, values: Mapping[str, Any]) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": torch.as_tensor(np.asarray(value)) for name, value in values.items()}

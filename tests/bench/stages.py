@@ -1,0 +1,91 @@
+"""Each stage of a frame's way alone: what the pipeline cannot do without."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from broker.frame import check_jpeg, frame_id, read_metadata
+from broker.keys import FrameKey, frame_key
+from models.cells import CellClassifier
+from models.checkpoint import load
+from models.image import decode
+from models.reader import Image, load_reader
+from models.sight import SightParameters, see_field
+from tests.bench.clockwork import Cost, measure
+from workers.filestore import FileStore
+from workers.quarantine import Quarantine
+
+BATCH = 8
+T = TypeVar("T")
+_RESULT = b"x" * 900  # about the size of a result object
+
+
+def stages(frames: Sequence[bytes], threads: int | None) -> dict[str, Cost]:
+    """Cost a frame of hashing, checking, storing, decoding, segmenting and the network."""
+    count = len(frames)
+    checkpoint = load(None)
+    classifier = CellClassifier(checkpoint, threads)
+    sight = SightParameters.of(checkpoint.manifest.parameters)
+    pictures = [decode(frame) for frame in frames]
+    seen = [see_field(picture, None, classifier.spec, sight) for picture in pictures]
+    batches = [seen[at : at + BATCH] for at in range(0, count, BATCH)]
+
+    def judge() -> None:
+        for batch in batches:
+            crops = [crop for sighting in batch for crop in sighting.crops]
+            areas = [cell.area_um2 for sighting in batch if sighting.crops for cell in sighting.cells]
+            classifier.judge(crops, areas)
+
+    return {
+        "hash": measure(_each(frame_id, frames), count),
+        "check": measure(_each(_check, frames), count),
+        "store": measure(_storing(frames), count),
+        "decode": measure(_each(decode, frames), count),
+        "segment": measure(_each(lambda p: see_field(p, None, classifier.spec, sight), pictures), count),
+        "network": measure(judge, count),
+    }
+
+
+def reading(frames: Sequence[bytes], threads: int | None) -> Cost:
+    """Cost a frame of the model as a whole: decode, segment and network in batches."""
+    reader = load_reader(None, threads)
+    batches = [[Image(f) for f in frames[at : at + BATCH]] for at in range(0, len(frames), BATCH)]
+    return measure(_each(reader.read, batches), len(frames))
+
+
+def _each(work: Callable[[T], object], items: Sequence[T]) -> Callable[[], None]:
+    def run() -> None:
+        for item in items:
+            work(item)
+
+    return run
+
+
+def _check(frame: bytes) -> None:
+    check_jpeg(frame, max_bytes=2**24, max_pixels=64_000_000)
+    read_metadata(frame)
+
+
+def _storing(frames: Sequence[bytes]) -> Callable[[], None]:
+    """Frame and result object, each durable, under keys that are new in every run."""
+    rounds = iter(range(1000))
+
+    def run() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            store = FileStore(Path(folder), quarantine=Quarantine(Path(folder), max_frames=1, max_bytes=2**20))
+            for key, frame in _keys(frames, next(rounds)):
+                store.put_frame(key, frame)
+                store.put_result(key, "model", _RESULT)
+
+    return run
+
+
+def _keys(frames: Sequence[bytes], turn: int) -> list[tuple[FrameKey, bytes]]:
+    now = datetime.now(UTC)
+    names = [hashlib.sha256(b"%d %d" % (turn, n)).hexdigest() for n in range(len(frames))]
+    return [(frame_key("s", "d", now, None, name), frame) for name, frame in zip(names, frames, strict=True)]

@@ -1,0 +1,52 @@
+"""The shipped checkpoint read on real images: normal blood of another laboratory is never called blast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from models.reader import Image, Reader, load_reader
+from tests.models import paint
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    """A reader with the checkpoint that ships."""
+    return load_reader(threads=1)
+
+
+def test_the_shipped_reader_reads_a_painted_field(reader: Reader) -> None:
+    """Bytes in, a decision out, with a kind for each cell and the times of the steps."""
+    (reading,) = reader.read([Image(paint.jpeg(paint.smear((180, 160), (460, 330))), paint.UM_PER_PX)])
+    assert reader.name
+    assert len(reading.cells) == 2
+    for cell in reading.cells:
+        assert cell.kind
+        assert cell.p_blast is not None
+        assert 0 <= cell.p_blast <= 1
+    assert reading.timings_ms["network"] > 0
+
+
+@pytest.mark.parametrize("um_per_px", [0.072, None], ids=["stated scale", "estimated scale"])
+def test_normal_blood_is_never_called_blast(reader: Reader, data_root: Path, um_per_px: float | None) -> None:
+    """All shared BCCD fields, of another stain and camera: no result is right, normal may be, blast never is."""
+    images = [Image(path.read_bytes(), um_per_px) for path in sorted((data_root / "bccd" / "fields").glob("*.jpg"))]
+    readings = [reading for at in range(0, len(images), 32) for reading in reader.read(images[at : at + 32])]
+    assert len(readings) >= 272
+    assert {reading.decision for reading in readings} <= {"no_result", "normal"}
+    assert all(reading.reason for reading in readings if reading.decision == "no_result")
+    assert not [cell for reading in readings for cell in reading.cells if cell.decision == "blast"]
+
+
+def test_cells_of_the_set_it_learned_from_are_told_apart(reader: Reader, data_root: Path) -> None:
+    """On C-NMC cells, sent as such, decided blasts are mostly blasts and decided normals mostly normal."""
+    decided: dict[str, list[str]] = {"all": [], "hem": []}
+    for label, decisions in decided.items():
+        files = sorted((data_root / "cnmc2019" / label).glob("*.webp"))
+        step = max(len(files) // 60, 1)
+        batch = [Image(path.read_bytes(), modality="cell") for path in files[::step]]
+        decisions += [reading.decision for reading in reader.read(batch)]
+    blasts, normals = decided["all"], decided["hem"]
+    assert blasts.count("blast") > 3 * max(blasts.count("normal"), 1)
+    assert normals.count("normal") > normals.count("blast")

@@ -1,0 +1,57 @@
+"""The model as workers see it: frames in, a reading of each out, whatever a frame does to the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from broker.errors import Misconfigured
+from broker.frame import FrameMetadata
+from models.errors import CheckpointUnusable
+from models.reader import Image, Reading, load_reader
+
+log = structlog.get_logger(__name__)
+
+
+class FrameReader(Protocol):
+    """A model that reads frames; `models.reader.Reader` is the real one."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model with its version, as it stands in results."""
+
+    def read(self, images: Sequence[Image]) -> list[Reading]:
+        """One reading for each image, in order; may raise on an image that it cannot take."""
+
+
+def open_reader(checkpoint: Path | None = None, threads: int | None = None) -> FrameReader:
+    """The model of a checkpoint, by default of the shipped one; raises `Misconfigured` where it cannot be used."""
+    try:
+        return load_reader(checkpoint, threads)
+    except CheckpointUnusable as error:
+        raise Misconfigured(str(error)) from error
+
+
+def image_of(payload: bytes, metadata: FrameMetadata) -> Image:
+    """What the model is given of a frame."""
+    return Image(payload, metadata.um_per_px, metadata.modality)
+
+
+def read_each(reader: FrameReader, images: Sequence[Image]) -> list[Reading]:
+    """Read a batch; where the model fails on it, image by image, those at fault becoming `no_result`."""
+    try:
+        return reader.read(images)
+    except Exception as error:  # noqa: BLE001 - decoders and networks raise whatever they like at hostile images
+        if len(images) > 1:
+            return [read_each(reader, [image])[0] for image in images]
+        log.warning("unreadable_frame", error=repr(error))
+        return [_unreadable(reader.name, error)]
+
+
+def _unreadable(model: str, error: Exception) -> Reading:
+    why = str(error).splitlines()[0] if str(error) else type(error).__name__
+    reason = f"cannot be read by the model {model}: {why[:200]}"
+    return Reading(decision="no_result", reason=reason, cells=(), quality={}, timings_ms={})

@@ -1,0 +1,92 @@
+"""`leukostream worker`: one worker as a process that a supervisor starts, watches and ends."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Final
+
+import structlog
+
+from broker import logs
+from broker.errors import LeukostreamError, Misconfigured
+from broker.readiness import notify
+from workers.allocator import keep_freed_memory
+from workers.filestore import FileStore
+from workers.quarantine import Quarantine
+from workers.reader import FrameReader, open_reader
+from workers.settings import WorkerSettings
+from workers.store import Store
+from workers.worker import Worker
+
+_START_LOOK_S: Final = 0.02
+_WATCH_S: Final = 0.5
+_TALLY_EVERY: Final = 120
+
+log = structlog.get_logger(__name__)
+
+
+def run(settings: WorkerSettings, load: Callable[[WorkerSettings], FrameReader] | None = None) -> int:
+    """Work until SIGTERM or SIGINT: 0 then, 1 when something inside has died, 2 when it cannot begin.
+
+    `load` makes the model's reader, by default from the checkpoint that the settings name.
+    """
+    logs.configure("worker")
+    keep_freed_memory()
+    stopping = threading.Event()
+    _on_signals(stopping)
+    try:
+        store = open_store(settings)
+        worker = Worker(settings, store, (load or _load)(settings))
+    except LeukostreamError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2 if isinstance(error, Misconfigured) else 1
+    worker.start()
+    failure = _watch(worker, stopping)
+    worker.stop(0.0 if failure else settings.stop_s)
+    log.info("ended", failure=failure, **worker.tally.snapshot())
+    if failure:
+        sys.stderr.write(f"error: {failure}; start the worker again\n")
+    return 1 if failure else 0
+
+
+def open_store(settings: WorkerSettings) -> Store:
+    """The store that the settings name, checked; raises `Misconfigured` where it cannot be used."""
+    quarantine = Quarantine(
+        settings.store_dir, max_frames=settings.quarantine_frames, max_bytes=settings.quarantine_bytes
+    )
+    store = FileStore(settings.store_dir, quarantine=quarantine)
+    store.check()
+    return store
+
+
+def _load(settings: WorkerSettings) -> FrameReader:
+    return open_reader(settings.model_dir, settings.threads)
+
+
+def _on_signals(stopping: threading.Event) -> None:
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
+def _watch(worker: Worker, stopping: threading.Event) -> str | None:
+    """Until told to stop, or something has died: then what."""
+    while not (worker.taking or worker.failure or stopping.wait(_START_LOOK_S)):
+        pass
+    if worker.taking:
+        log.info("ready")
+        notify()
+    looks = 0
+    while not stopping.wait(_WATCH_S):
+        looks += 1
+        if worker.failure:
+            return worker.failure
+        if looks % _TALLY_EVERY == 0:
+            log.info("tally", **worker.tally.snapshot())
+    return None
