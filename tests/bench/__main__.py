@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from broker import logs
 from broker.mosquitto import MosquittoProcess
 from broker.ports import free_port
 from leukostream.supervisor import leukostream
@@ -72,6 +74,7 @@ def measure_worker(command: list[str], folder: Path, port: int, broker: int, cou
     with running(command, environment, folder / f"{tag}.log") as pid:
         bench = Bench(port)
         try:
+            bench.knock(frames(1, f"knock-{tag}")[0])
             bench.flow(frames(WARM_UP, f"warm-{tag}"), pid, broker)
             flow = bench.flow(frames(count, f"flow-{tag}"), pid, broker)
             latency = bench.steady(frames(count // 2, f"steady-{tag}"), RATE) if steady else None
@@ -148,6 +151,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=400, help="frames through each worker")
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
+    logs.configure("bench", level=logging.ERROR)
     threads = int(os.environ["LEUKO_THREADS"]) if "LEUKO_THREADS" in os.environ else None
     costs, workers = measure_all(arguments.frames, threads)
     ratios = report(costs, workers)
