@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median, quantiles
@@ -123,15 +123,30 @@ class Tally:
 
 
 def table(rows: Iterable[Row]) -> Table:
-    """The summary for a person."""
-    summary = Table(title="captured = stored + rejected + dropped + in spool + lost")
-    summary.add_column("device")
-    columns = ("captured", "stored", "classified", "rejected", "dropped", "in spool", "lost")
-    for title in (*columns, "blast", "normal", "no result", "cells", "p50 ms", "p95 ms"):
-        summary.add_column(title, justify="right")
-    for row in rows:
-        counts = (row.captured, row.stored, row.classified, row.rejected, row.dropped, row.in_spool, row.lost)
-        decisions = tuple(row.decisions.get(decision, 0) for decision in ("blast", "normal", "no_result"))
-        times = tuple("-" if value is None else f"{value:.0f}" for value in (row.p50_ms, row.p95_ms))
-        summary.add_row(row.device, *map(str, (*counts, *decisions, row.cells)), *times)
+    """The summary for a person: a column for each device, so that it fits a narrow terminal."""
+    devices = list(rows)
+    summary = Table(title="Every captured frame, accounted for")
+    summary.add_column("")
+    for row in devices:
+        summary.add_column(row.device, justify="right")
+    for title, value in _LINES:
+        cells = [value(row) for row in devices]
+        summary.add_row(title, *("-" if cell is None else f"{cell:.0f}" for cell in cells), end_section=title == "lost")
     return summary
+
+
+_LINES: tuple[tuple[str, Callable[[Row], float | None]], ...] = (
+    ("captured", lambda row: row.captured),
+    ("stored (files counted)", lambda row: row.stored),
+    ("classified (files counted)", lambda row: row.classified),
+    ("rejected", lambda row: row.rejected),
+    ("dropped", lambda row: row.dropped),
+    ("in spool", lambda row: row.in_spool),
+    ("lost", lambda row: row.lost),
+    ("blast", lambda row: row.decisions.get("blast", 0)),
+    ("normal", lambda row: row.decisions.get("normal", 0)),
+    ("no result", lambda row: row.decisions.get("no_result", 0)),
+    ("white cells found", lambda row: row.cells),
+    ("p50 ms", lambda row: row.p50_ms),
+    ("p95 ms", lambda row: row.p95_ms),
+)

@@ -24,9 +24,12 @@ DIGITS = 4
 
 @dataclass(frozen=True, slots=True)
 class CellOpinion:
-    """`p_blast` is calibrated, and worth something only where `in_domain`; `reason` says why a cell is not."""
+    """`p_blast` is calibrated, and worth something only where `in_domain`; `reason` says why a cell is not.
 
-    kind: str
+    `kind` is None for a cell that is unlike those whose kinds were learned.
+    """
+
+    kind: str | None
     p_kind: float
     p_blast: float
     in_domain: bool
@@ -56,15 +59,16 @@ class CellClassifier:
         kinds = softmax(self.kind_logits(crops) / self.manifest.temperature["kind"])
         blasts = sigmoid(self.blast_logits(crops, numbers) / self.manifest.temperature["blast"])
         reasons = self.outside(numbers)
+        named = self._kind_gate.distances(numbers) <= self._kind_gate.farthest
         return [
             CellOpinion(
-                self.manifest.kinds[int(kind.argmax())],
+                self.manifest.kinds[int(kind.argmax())] if known else None,
                 round(float(kind.max()), DIGITS),
                 round(float(blast), DIGITS),
                 reason is None,
                 reason,
             )
-            for kind, blast, reason in zip(kinds, blasts, reasons, strict=True)
+            for kind, known, blast, reason in zip(kinds, named, blasts, reasons, strict=True)
         ]
 
     def blast_logits(self, crops: Sequence[NDArray[np.uint8]], numbers: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -99,9 +103,8 @@ class CellClassifier:
         self._blast = list(networks.values())
         forest = {name: value.numpy() for name, value in checkpoint.part("forest").items()}
         self._forest = Forest(forest["feature"], forest["threshold"], forest["children"], forest["value"])
-        gate = {name: value.numpy() for name, value in checkpoint.part("domain").items()}
-        farthest = float(self.manifest.parameters["domain"]["farthest"])
-        self._gate = DomainGate(gate["centre"], gate["precision"], farthest)
+        self._gate = _gate(checkpoint, "domain", "farthest")
+        self._kind_gate = _gate(checkpoint, "kind_domain", "kind_farthest")
         scaling = checkpoint.part("numbers")
         self._mean, self._spread = scaling["mean"].numpy(), scaling["spread"].numpy()
 
@@ -127,6 +130,12 @@ def standardised(
 def blend(seen: NDArray[np.float32], counted: NDArray[np.float32], forest_share: float) -> NDArray[np.float32]:
     """Log odds of networks and forest (N,) to one."""
     return np.asarray((1 - forest_share) * seen + forest_share * counted, np.float32)
+
+
+def _gate(checkpoint: Checkpoint, part: str, farthest: str) -> DomainGate:
+    tensors = checkpoint.part(part)
+    reach = float(checkpoint.manifest.parameters["domain"][farthest])
+    return DomainGate(tensors["centre"].numpy(), tensors["precision"].numpy(), reach)
 
 
 def _network(checkpoint: Checkpoint, name: str) -> CellNetwork:

@@ -20,9 +20,9 @@ from models.segmentation import cells
 CNMC_UM_PER_PX = 0.06
 """Assumed, for the set does not publish it: the median blast is then 12.8 um wide, the median precursor 10.7 um."""
 PBC_UM_PER_PX = 0.1
-"""Assumed from the red cells of the set, about 75 px wide."""
+"""Assumed from the red cells of the set, about 72 px wide."""
 BCCD_UM_PER_PX = 0.07
-"""Assumed from the annotated red cells of the set, about 105 px wide."""
+"""Assumed from the annotated red cells of the set, about 102 px wide."""
 KINDS = ("basophil", "eosinophil", "erythroblast", "ig", "lymphocyte", "monocyte", "neutrophil", "platelet")
 BLASTNESS = ("hem", "all")
 CACHE = Path(".cache") / "crops"

@@ -23,8 +23,8 @@ NAMES = SHAPE + TEXTURE + COLOUR
 
 def measure(crop: NDArray[np.uint8], area_um2: float, um_per_px: float) -> NDArray[np.float32]:
     """The numbers of one crop (S, S, 3 RGB, black outside the cell), float32 (len(NAMES),); zeros for an empty crop."""
-    lit = crop.max(2)
-    inside = lit > 0
+    red, green, blue = cv2.split(crop)
+    inside = cv2.max(cv2.max(red, green), blue) > 0
     if int(inside.sum()) < 16:
         return np.zeros(len(NAMES), np.float32)
     x, y, w, h = cv2.boundingRect(inside.view(np.uint8))
@@ -69,9 +69,10 @@ def _texture(cell: NDArray[np.uint8], inside: NDArray[np.bool_]) -> list[float]:
 
 
 def _colours(cell: NDArray[np.uint8], inside: NDArray[np.bool_]) -> list[float]:
-    lab = cv2.cvtColor(cell, cv2.COLOR_RGB2LAB)[inside]
-    saturation = cv2.cvtColor(cell, cv2.COLOR_RGB2HSV)[inside][:, 1:2]
-    levels = np.sort(np.hstack([lab, saturation]), axis=0)
-    at = [(len(levels) - 1) * percent // 100 for percent in PERCENTILES]
-    columns = np.vstack([levels.mean(0), levels.std(0), levels[at]])
-    return [float(value) for value in columns.T.ravel()]
+    lab = cv2.cvtColor(cell, cv2.COLOR_RGB2LAB)
+    saturation = cv2.cvtColor(cell, cv2.COLOR_RGB2HSV)[..., 1]
+    levels = np.stack([*cv2.split(lab), saturation])[:, inside]
+    levels.sort(axis=1)
+    at = [(levels.shape[1] - 1) * percent // 100 for percent in PERCENTILES]
+    rows = np.column_stack([levels.mean(1), levels.std(1), levels[:, at]])
+    return [float(value) for value in rows.ravel()]

@@ -20,8 +20,8 @@ class Opinion(Protocol):
     """What a classifier says of one cell; `models.cells.CellOpinion` is the real one."""
 
     @property
-    def kind(self) -> str:
-        """Name of the kind of white cell."""
+    def kind(self) -> str | None:
+        """Name of the kind of white cell; None where it is unlike those whose kinds were learned."""
 
     @property
     def p_blast(self) -> float:
@@ -65,7 +65,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class CellReading:
-    """One white cell: `box` (x, y, w, h) in the image's pixels; kind and p_blast are None where it was not judged."""
+    """One white cell: `box` (x, y, w, h) in the image's pixels; kind and p_blast are None where they are not known."""
 
     box: Box
     kind: str | None
@@ -145,7 +145,14 @@ class Reader:
             for cell, opinion in zip(sighting.cells, opinions, strict=True)
         ]
         cells = tuple(
-            CellReading(cell.box, opinion.kind, opinion.p_blast, verdict.decision, verdict.reason)
+            CellReading(
+                cell.box,
+                opinion.kind,
+                # Outside of the domain the number means nothing, and somebody would read it.
+                opinion.p_blast if opinion.in_domain else None,
+                verdict.decision,
+                verdict.reason,
+            )
             for cell, opinion, verdict in zip(sighting.cells, opinions, verdicts, strict=True)
         )
         whole = verdicts[0] if image.modality == "cell" and verdicts else decide_field(verdicts, self._limits)

@@ -28,7 +28,7 @@ from models.network import NetworkShape
 from models.parameters import SegmentationParameters
 
 LICENCE = (
-    "Weights: CC BY 4.0, research use only. Learned from C-NMC 2019 (CC BY 3.0 by second-hand description) "
+    "Research use only. Learned from C-NMC 2019 (CC BY 3.0 by second-hand description) "
     "and PBC Barcelona (CC BY 4.0); see docs/models/data-card.md."
 )
 
@@ -65,8 +65,9 @@ def train(settings: TrainSettings, report: Report) -> Path:
     roles = split.roles_of(list(blasts.groups), groups)
     split.check_no_leak(list(blasts.groups), list(blasts.digests), list(roles))
     blast_tensors, gate = _learn_blasts(blasts, roles, settings, report)
-    tensors = blast_tensors | _learn_kinds(kinds, settings, report)
-    manifest = _manifest(settings, groups, gate)
+    kind_tensors, kind_gate = _learn_kinds(kinds, settings, report)
+    tensors = blast_tensors | kind_tensors
+    manifest = _manifest(settings, groups, gate, kind_gate)
     draft = save(settings.out, manifest, tensors)
     calibrated = _calibrated(draft, blasts.where(roles == "validation"), _held(kinds, "validation"), settings)
     checkpoint = save(settings.out, calibrated, tensors)
@@ -81,7 +82,7 @@ def _learn_blasts(
     cells: CellSet, roles: NDArray[np.str_], settings: TrainSettings, report: Report
 ) -> tuple[dict[str, Tensor], domain.DomainGate]:
     """Forest, domain gate and networks from the training patients; the gate's reach from the validation patients."""
-    numbers = table(list(cells.crops), list(cells.areas_um2), settings.crop.um_per_px)
+    numbers = _numbers(cells, settings)
     here, beside = roles == "train", roles == "validation"
     weights = calibration.patient_weights(cells.groups[here], cells.labels[here])
     gate = domain.fit(numbers[here], weights, numbers[beside])
@@ -89,7 +90,7 @@ def _learn_blasts(
     mean = (weights @ numbers[here]).astype(np.float32)
     spread = (np.sqrt(weights @ (numbers[here] - mean) ** 2) + 1e-6).astype(np.float32)
     lesson = Lesson(cells.crops[here], standardised(numbers[here], mean, spread), cells.labels[here], weights)
-    tensors = _named("forest", asdict(grown)) | _named("domain", {"centre": gate.centre, "precision": gate.precision})
+    tensors = _named("forest", asdict(grown)) | _gate("domain", gate)
     tensors |= _named("numbers", {"mean": mean, "spread": spread})
     for member in range(settings.members):
         report(f"network blast-{member} learns from {int(here.sum())} cells of C-NMC")
@@ -98,14 +99,25 @@ def _learn_blasts(
     return tensors, gate
 
 
-def _learn_kinds(cells: CellSet, settings: TrainSettings, report: Report) -> dict[str, Tensor]:
-    """The network of kinds sees no measured numbers: their colours would bind it to one laboratory."""
-    learned = _held(cells, "train")
+def _learn_kinds(
+    cells: CellSet, settings: TrainSettings, report: Report
+) -> tuple[dict[str, Tensor], domain.DomainGate]:
+    """The network of kinds, and the gate that tells the cells it may name: other stains get no kind."""
+    learned, beside = _held(cells, "train"), _held(cells, "validation")
     weights = calibration.patient_weights(learned.groups, learned.labels)
+    gate = domain.fit(_numbers(learned, settings), weights, _numbers(beside, settings))
     lesson = Lesson(np.array(learned.crops), np.zeros((len(learned), 0), np.float32), learned.labels, weights)
     report(f"network kind learns from {len(learned)} cells of PBC")
     network = fit(lesson, _shapes(settings)["kind"], settings.kind, settings.seed, report)
-    return _named("kind", network.state_dict())
+    return _named("kind", network.state_dict()) | _gate("kind_domain", gate), gate
+
+
+def _numbers(cells: CellSet, settings: TrainSettings) -> NDArray[np.float32]:
+    return table(list(cells.crops), list(cells.areas_um2), settings.crop.um_per_px)
+
+
+def _gate(prefix: str, gate: domain.DomainGate) -> dict[str, Tensor]:
+    return _named(prefix, {"centre": gate.centre, "precision": gate.precision})
 
 
 def _calibrated(draft: Checkpoint, blasts: CellSet, kinds: CellSet, settings: TrainSettings) -> Manifest:
@@ -136,7 +148,9 @@ def _calibrated(draft: Checkpoint, blasts: CellSet, kinds: CellSet, settings: Tr
     )
 
 
-def _manifest(settings: TrainSettings, groups: Mapping[str, Any], gate: domain.DomainGate) -> Manifest:
+def _manifest(
+    settings: TrainSettings, groups: Mapping[str, Any], gate: domain.DomainGate, kind_gate: domain.DomainGate
+) -> Manifest:
     now = datetime.now(UTC)
     recipe = {
         "forest_share": settings.forest_shares[0],
@@ -159,7 +173,7 @@ def _manifest(settings: TrainSettings, groups: Mapping[str, Any], gate: domain.D
         parameters={
             "segmentation": asdict(SegmentationParameters()),
             "cell_um_per_px": data.CNMC_UM_PER_PX,
-            "domain": {"farthest": gate.farthest},
+            "domain": {"farthest": gate.farthest, "kind_farthest": kind_gate.farthest},
         },
         networks={name: asdict(shape) for name, shape in _shapes(settings).items()},
         kinds=data.KINDS,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
+import cv2
 import structlog
 
 from broker import logs
@@ -36,6 +37,8 @@ def run(settings: WorkerSettings, load: Callable[[WorkerSettings], FrameReader] 
     """
     logs.configure("worker")
     keep_freed_memory()
+    # Fields are small: threads of OpenCV would spend more on waking each other than they save.
+    cv2.setNumThreads(1)
     stopping = threading.Event()
     _on_signals(stopping)
     try:

@@ -21,7 +21,7 @@ class WorkerSettings(ServiceSettings):
     )
     store_dir: Path = Field(Path("store"), description="folder of the store")
     model_dir: Path | None = Field(None, description="folder of the checkpoint; the shipped one when not given")
-    threads: int | None = Field(None, ge=1, le=256, description="threads of the network; one a core when not given")
+    threads: int = Field(1, ge=1, le=256, description="threads of the network; more workers use more cores better")
 
     max_frame_bytes: int = Field(16 * 2**20, ge=1024, description="larger frames are rejected")
     max_frame_pixels: int = Field(64_000_000, ge=4096, description="pictures of more pixels are rejected")

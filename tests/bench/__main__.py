@@ -25,6 +25,7 @@ from leukostream.supervisor import leukostream
 from tests.bench.clockwork import Cost
 from tests.bench.corpus import frames
 from tests.bench.traffic import Bench, Flow, Latency, running
+from workers.settings import WorkerSettings
 
 WARM_UP = 24
 RATE = 10.0
@@ -83,7 +84,7 @@ def measure_worker(command: list[str], folder: Path, port: int, broker: int, cou
             bench.close()
 
 
-def measure_all(count: int, threads: int | None) -> tuple[dict[str, Cost], dict[str, Worker]]:
+def measure_all(count: int, threads: int) -> tuple[dict[str, Cost], dict[str, Worker]]:
     """Stages in this process, workers in processes of their own, one after the other."""
     from tests.bench.stages import stages  # noqa: PLC0415  torch starts its threads here, not in the processes below
 
@@ -152,7 +153,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
     logs.configure("bench", level=logging.ERROR)
-    threads = int(os.environ["LEUKO_THREADS"]) if "LEUKO_THREADS" in os.environ else None
+    threads = WorkerSettings.load().threads
     costs, workers = measure_all(arguments.frames, threads)
     ratios = report(costs, workers)
     if arguments.json:

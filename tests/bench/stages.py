@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+import cv2
+
 from broker.frame import check_jpeg, frame_id, read_metadata
 from broker.keys import FrameKey, frame_key
 from models.cells import CellClassifier
@@ -25,8 +27,9 @@ T = TypeVar("T")
 _RESULT = b"x" * 900  # about the size of a result object
 
 
-def stages(frames: Sequence[bytes], threads: int | None) -> dict[str, Cost]:
+def stages(frames: Sequence[bytes], threads: int) -> dict[str, Cost]:
     """Cost a frame of hashing, checking, storing, decoding, segmenting and the network."""
+    cv2.setNumThreads(1)  # as a worker does
     count = len(frames)
     checkpoint = load(None)
     classifier = CellClassifier(checkpoint, threads)
@@ -51,7 +54,7 @@ def stages(frames: Sequence[bytes], threads: int | None) -> dict[str, Cost]:
     }
 
 
-def reading(frames: Sequence[bytes], threads: int | None) -> Cost:
+def reading(frames: Sequence[bytes], threads: int) -> Cost:
     """Cost a frame of the model as a whole: decode, segment and network in batches."""
     reader = load_reader(None, threads)
     batches = [[Image(f) for f in frames[at : at + BATCH]] for at in range(0, len(frames), BATCH)]

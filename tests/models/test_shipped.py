@@ -17,14 +17,13 @@ def reader() -> Reader:
 
 
 def test_the_shipped_reader_reads_a_painted_field(reader: Reader) -> None:
-    """Bytes in, a decision out, with a kind for each cell and the times of the steps."""
+    """Bytes in, a decision out, and nothing said of cells unlike all that was learned, such as painted ones."""
     (reading,) = reader.read([Image(paint.jpeg(paint.smear((180, 160), (460, 330))), paint.UM_PER_PX)])
     assert reader.name
     assert len(reading.cells) == 2
     for cell in reading.cells:
-        assert cell.kind
-        assert cell.p_blast is not None
-        assert 0 <= cell.p_blast <= 1
+        assert (cell.kind, cell.p_blast, cell.decision) == (None, None, "no_result")
+        assert cell.reason
     assert reading.timings_ms["network"] > 0
 
 
@@ -36,7 +35,18 @@ def test_normal_blood_is_never_called_blast(reader: Reader, data_root: Path, um_
     assert len(readings) >= 272
     assert {reading.decision for reading in readings} <= {"no_result", "normal"}
     assert all(reading.reason for reading in readings if reading.decision == "no_result")
-    assert not [cell for reading in readings for cell in reading.cells if cell.decision == "blast"]
+    cells = [cell for reading in readings for cell in reading.cells]
+    assert not [cell for cell in cells if cell.decision == "blast"]
+    assert not [cell for cell in cells if cell.kind], "kinds of this stain were not learned"
+
+
+def test_kinds_are_named_on_the_stain_that_they_were_learned_on(reader: Reader, data_root: Path) -> None:
+    """Neutrophils and lymphocytes of PBC, scale stated, get their names."""
+    for kind in ("neutrophil", "lymphocyte"):
+        files = sorted((data_root / "pbc" / kind).glob("*.jpg"))[:30]
+        readings = reader.read([Image(file.read_bytes(), 0.1, "cell") for file in files])
+        named = [cell.kind for reading in readings for cell in reading.cells]
+        assert named.count(kind) > 0.7 * len(files), named
 
 
 def test_cells_of_the_set_it_learned_from_are_told_apart(reader: Reader, data_root: Path) -> None:
