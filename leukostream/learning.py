@@ -34,7 +34,8 @@ def run_training(data: Path, out: Path, seed: int) -> int:
         console.print(f"[dim]{time.monotonic() - begun:6.0f} s[/]  {line}", highlight=False)
 
     train(TrainSettings(data, out, seed), report)
-    _show(load(out).manifest.metrics, out, console)
+    manifest = load(out).manifest
+    _show(manifest.metrics, manifest.name, console)
     return 0
 
 
@@ -45,26 +46,27 @@ def run_evaluation(data: Path, model: Path | None, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"model": checkpoint.manifest.name, **figures}, indent=2, default=float))
     else:
-        _show(figures, checkpoint.path, Console())
+        _show(figures, checkpoint.manifest.name, Console())
     return 0
 
 
-def _show(figures: Any, path: Path, console: Console) -> None:
-    table = Table(title=f"{path.name}: patients kept apart. Research use only, not for diagnosis", show_header=False)
-    for key, name in _HEADLINES:
+def _show(figures: Any, name: str, console: Console) -> None:
+    console.print(f"{name}: patients kept apart. Research use only, not for diagnosis.", highlight=False)
+    table = Table(show_header=False)
+    for key, words in _HEADLINES:
         value = figures[key]
-        table.add_row(name, str(value) if isinstance(value, int) else f"{value:.3f}")
+        table.add_row(words, str(value) if isinstance(value, int) else f"{value:.3f}")
     low, high = figures["auroc_95_by_patient"]
     table.add_row("AUROC, 95 % by patient", f"{low:.3f} to {high:.3f}")
-    for name, value in figures["controls_auroc"].items():
-        table.add_row(f"control: {name.replace('_', ' ')}, AUROC", f"{value:.3f}")
-    for name, value in figures["decision"].items():
-        table.add_row(f"with abstention: {name.replace('_', ' ')}", f"{value:.3f}")
-    for name, value in figures["domain"].items():
-        table.add_row(f"domain gate: {name.replace('_', ' ')}", f"{value:.3f}")
+    for control, value in figures["controls_auroc"].items():
+        table.add_row(f"control: {control.replace('_', ' ')}, AUROC", f"{value:.3f}")
+    for outcome, value in figures["decision"].items():
+        table.add_row(f"with abstention: {outcome.replace('_', ' ')}", f"{value:.3f}")
+    for share, value in figures["domain"].items():
+        table.add_row(f"domain gate: {share.replace('_', ' ')}", f"{value:.3f}")
     table.add_row("kind on PBC kept apart, accuracy", f"{figures['kind']['accuracy']:.3f}")
     console.print(table)
     patients = Table("patient", "class", "cells", "accuracy", title="By patient, the worst first")
-    for name, row in sorted(figures["patients"].items(), key=lambda item: float(item[1]["accuracy"])):
-        patients.add_row(name, row["class"], str(row["cells"]), f"{row['accuracy']:.3f}")
+    for patient, row in sorted(figures["patients"].items(), key=lambda item: float(item[1]["accuracy"])):
+        patients.add_row(patient, row["class"], str(row["cells"]), f"{row['accuracy']:.3f}")
     console.print(patients)
