@@ -9,11 +9,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from broker.mosquitto import MosquittoProcess
 from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent
+
+# No test asserts a time, nor does hypothesis.
+settings.register_profile("leukostream", deadline=None)
+settings.load_profile("leukostream")
 
 
 def _children() -> set[int]:
