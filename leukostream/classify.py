@@ -11,10 +11,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from leukostream.styles import DECISIONS
 from workers.offline import Offline, find_images
 from workers.reader import open_reader
-
-_STYLES = {"blast": "bold red", "normal": "green", "no_result": "yellow"}
 
 
 def run(paths: list[Path], *, cells: bool, model: Path | None, as_json: bool) -> int:
@@ -44,6 +43,6 @@ def _table(answers: Iterable[dict[str, Any]]) -> Table:
         decision = answer["decision"]
         counted = str(len(answer["cells"]))
         table.add_row(
-            Path(answer["file"]).name, f"[{_STYLES[decision]}]{decision}[/]", counted, highest, answer["reason"]
+            Path(answer["file"]).name, f"[{DECISIONS[decision]}]{decision}[/]", counted, highest, answer["reason"]
         )
     return table

@@ -19,9 +19,9 @@ from broker.errors import Reject, Unavailable
 from broker.messages import Result, decode, encode
 from broker.settings import ServiceSettings
 from broker.topics import every
+from leukostream.styles import DECISIONS
 
 _REMEMBERED = 10_000
-_STYLES = {"blast": "bold red", "normal": "green", "no_result": "yellow"}
 
 
 def console() -> Console:
@@ -72,7 +72,7 @@ def _line(result: Result) -> Text:
     total = result.latency_ms.get("total")
     return Text.assemble(
         f"{result.at:%H:%M:%S} {result.site}/{result.device} ",
-        (f"{result.decision:<9}", _STYLES[result.decision]),
+        (f"{result.decision:<9}", DECISIONS[result.decision]),
         f" {len(result.cells)} cells",
         f" {total:.0f} ms" if total is not None else "",
         f" {result.id[:12]}",

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 from broker.mosquitto import MosquittoProcess
-from tests.ports import free_port
+from broker.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 

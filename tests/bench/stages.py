@@ -16,7 +16,6 @@ from broker.keys import FrameKey, frame_key
 from models.cells import CellClassifier
 from models.checkpoint import load
 from models.image import decode
-from models.reader import Image, load_reader
 from models.sight import SightParameters, see_field
 from tests.bench.clockwork import Cost, measure
 from workers.filestore import FileStore
@@ -52,13 +51,6 @@ def stages(frames: Sequence[bytes], threads: int) -> dict[str, Cost]:
         "segment": measure(_each(lambda p: see_field(p, None, classifier.spec, sight), pictures), count),
         "network": measure(judge, count),
     }
-
-
-def reading(frames: Sequence[bytes], threads: int) -> Cost:
-    """Cost a frame of the model as a whole: decode, segment and network in batches."""
-    reader = load_reader(None, threads)
-    batches = [[Image(f) for f in frames[at : at + BATCH]] for at in range(0, len(frames), BATCH)]
-    return measure(_each(reader.read, batches), len(frames))
 
 
 def _each(work: Callable[[T], object], items: Sequence[T]) -> Callable[[], None]:

@@ -15,8 +15,8 @@ from broker.client import MqttClient
 from broker.delivery import Delivery, Outgoing
 from broker.errors import Reject, Unavailable
 from broker.mosquitto import MosquittoProcess
+from broker.ports import free_port
 from broker.settings import ServiceSettings
-from tests.ports import free_port
 from tests.waiting import wait_until
 
 Clients = list[MqttClient]

@@ -9,7 +9,7 @@ import pytest
 
 from broker.errors import Misconfigured, Unavailable
 from broker.mosquitto import MosquittoProcess, answers
-from tests.ports import free_port
+from broker.ports import free_port
 
 
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ import httpx
 from broker.client import MqttClient
 from broker.messages import Status, encode
 from broker.mosquitto import MosquittoProcess
+from broker.ports import free_port
 from broker.settings import ServiceSettings
 from broker.topics import topic
 from tests.dashboards.samples import a_result, keep, telemetry
-from tests.ports import free_port
 from tests.waiting import wait_until
 
 _MAIN = """

@@ -12,12 +12,12 @@ import pytest
 
 from broker.errors import LeukostreamError, Misconfigured, Retry, Unavailable
 from broker.mosquitto import MosquittoProcess
+from broker.ports import free_port
 from devices import service
 from devices.camera import Picture
 from devices.settings import DeviceSettings
 from tests.devices.pictures import folder, picture
 from tests.devices.stand_in import StandInWorker, Watcher, device_settings, running
-from tests.ports import free_port
 from tests.waiting import wait_until
 
 
