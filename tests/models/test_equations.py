@@ -90,15 +90,15 @@ def test_the_squared_error_by_hand() -> None:
 
 
 def stepped(
-    optimiser: type[torch.optim.Optimizer], *, decay: float, share: float, strength: float
+    optimiser: type[torch.optim.SGD | torch.optim.AdamW], *, decay: float, share: float, strength: float
 ) -> tuple[Tensor, ...]:
     """The weight of (x - w)^2 at x = 3, w = 1 before and after one step at the rate 0.1."""
     layer = nn.Linear(1, 1, bias=False)
     nn.init.ones_(layer.weight)
     before = layer.weight.detach().clone()
-    chosen = optimiser(layer.parameters(), lr=0.1, weight_decay=decay)  # type: ignore[call-arg]
+    chosen = optimiser(layer.parameters(), lr=0.1, weight_decay=decay)
     loss = ((3 - layer(torch.ones(1, 1))) ** 2).sum() + penalty(layer, share, strength)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     chosen.step()
     return before, layer.weight.detach()
 
@@ -126,9 +126,10 @@ def test_the_penalty_is_not_the_decoupled_decay_of_adamw() -> None:
 
 def test_the_objective_reads_the_gate_of_the_named_layer() -> None:
     """Two cells, one gate open: the mean loss holds half of the penalty, and the note says so."""
-    network = nn.Sequential(nn.Identity(), nn.Flatten(), nn.Linear(8, 2))
-    nn.init.zeros_(network[2].weight)
-    nn.init.zeros_(network[2].bias)
+    watched, head = nn.Identity(), nn.Linear(8, 2)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    network = nn.Sequential(watched, nn.Flatten(), head)
     other = torch.zeros_like(MAPS)
     objective = Objective(
         ObjectiveSettings("confidence_penalty", beta=0.5, gate=GateSettings("below", layer="0", theta=0.28))
@@ -138,7 +139,7 @@ def test_the_objective_reads_the_gate_of_the_named_layer() -> None:
     assert loss.item() == pytest.approx(math.log(2) - 0.5 * math.log(2) / 2)
     assert objective.notes() == {"gate_open": 0.5}
     assert objective.notes() == {}
-    assert not network[0]._forward_hooks
+    assert not watched._forward_hooks
 
 
 def test_the_default_gate_is_always_open() -> None:
