@@ -94,7 +94,7 @@ def of_kinds(kinds: KindsApart) -> dict[str, Any]:
         "kinds": list(kinds.kinds),
         "confusion": confusion.tolist(),
         "accuracy": exact(int(right.sum()), len(said)),
-        "balanced_accuracy": Figure(float(recalls.mean()), float(low), float(high), len(said), 0),
+        "balanced_accuracy": Figure(float(recalls.mean()), float(low), float(high), len(said), None),
         "recall": {kinds.kinds[at]: exact(int(right[at]), int(total[at])) for at in there},
         "named": exact(int(kinds.named.sum()), len(said)),
         "right_of_named": exact(int((kinds.named & (said == kinds.labels)).sum()), int(kinds.named.sum())),
@@ -123,6 +123,8 @@ def _of_cells(held: HeldApart, said: NDArray[np.bool_]) -> dict[str, Figure]:
         "accuracy": draws.share(said == blast, everything),
         "sensitivity": draws.share(said, blast),
         "specificity": draws.share(~said, ~blast),
+        "precision": draws.share(blast, said),
+        "precision_of_normal": draws.share(~blast, ~said),
     }
 
 

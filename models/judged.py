@@ -42,9 +42,9 @@ class HeldApart:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def where(self, chosen_: NDArray[np.bool_]) -> HeldApart:
-        """The cells for which `chosen_` (N,) is true."""
-        return HeldApart(*(getattr(self, field.name)[chosen_] for field in fields(self)))
+    def where(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> HeldApart:
+        """The cells for which `which` (N,) is true, or those with these numbers, in their order."""
+        return HeldApart(*(getattr(self, field.name)[which] for field in fields(self)))
 
     @property
     def said(self) -> NDArray[np.bool_]:
@@ -113,7 +113,13 @@ def held_apart(
     """Every C-NMC cell kept apart, judged by the model that never saw its patient, in the order of the data set."""
     cells, roles = divided(checkpoint, data_root, cache)
     parts = [_judged(cells.where(roles == fold), fold, judge) for fold, judge in judges(checkpoint, threads).items()]
-    return joined(parts)
+    held = joined(parts)
+    if len(np.unique(held.labels)) < len(data.BLASTNESS):
+        raise DataMissing(
+            f"{data_root / 'cnmc2019' / 'manifest.csv'}: the patients kept apart are of one class only; "
+            "nothing can be told apart there"
+        )
+    return held
 
 
 def joined(parts: list[HeldApart]) -> HeldApart:

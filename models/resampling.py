@@ -1,4 +1,4 @@
-"""Intervals by drawing patients, not cells, again: everything is a sum over patients, so a thousand draws are a product."""
+"""Intervals by drawing patients, not cells, again: all is sums over patients, so a thousand draws are one product."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Rows = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A value with its 95 % interval, and the cells and patients that it rests on."""
+    """A value with its 95 % interval, and the cells and patients that it rests on; None where no patient is named."""
 
     value: float
     low: float
     high: float
     cells: int
-    patients: int
+    patients: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Draws:
 
 
 def draw(labels: Labels, groups: NDArray[np.str_], draws: int = DRAWS, seed: int = SEED) -> Draws:
-    """Draw the patients of each class for itself, as many as there are; a patient's class is that of most of its cells."""
+    """Draw the patients of each class for itself, as many as there are; most cells of a patient say its class."""
     names, member = np.unique(groups, return_inverse=True)
     blasts = np.bincount(member, labels == 1, len(names)) * 2 > np.bincount(member, minlength=len(names))
     weights = np.ones((1 + draws, len(names)))
@@ -99,10 +99,10 @@ def f1_rows(draws: Draws, labels: Labels, said: NDArray[np.bool_]) -> Rows:
 def exact(count: int, of: int) -> Figure:
     """A share with its Clopper-Pearson interval, for counts of things taken as independent; honest at 0 and at all."""
     if of == 0:
-        return Figure(float("nan"), float("nan"), float("nan"), 0, 0)
+        return Figure(float("nan"), float("nan"), float("nan"), 0, None)
     low = 0.0 if count == 0 else float(stats.beta.ppf(QUANTILES[0], count, of - count + 1))
     high = 1.0 if count == of else float(stats.beta.ppf(QUANTILES[1], count + 1, of - count))
-    return Figure(count / of, low, high, of, 0)
+    return Figure(count / of, low, high, of, None)
 
 
 def _wins(draws: Draws, labels: Labels, scores: Numbers) -> NDArray[np.float64]:
