@@ -31,9 +31,7 @@ class Measured:
     laboratories: Mapping[str, HeldApart]
 
 
-def measure(
-    checkpoint: Checkpoint, data_root: Path, cache: Path = data.CACHE, threads: int | None = None
-) -> Measured:
+def measure(checkpoint: Checkpoint, data_root: Path, cache: Path = data.CACHE, threads: int | None = None) -> Measured:
     """Have every cell kept apart judged, by the model and by the controls."""
     held = held_apart(checkpoint, data_root, cache, threads)
     cells, roles = divided(checkpoint, data_root, cache)

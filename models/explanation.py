@@ -92,9 +92,9 @@ def randomised(
     steps: int = 4,
     seed: int = 1,
 ) -> list[Randomised]:
-    """Cascading randomisation (Adebayo et al. 2018): weights are shuffled from the output back, in `steps` to all of them.
+    """Cascading randomisation (Adebayo et al. 2018): weights are shuffled from the output back, in `steps` to all.
 
-    Maps are compared `inside` the cells (N, H, W) only: on the black round them every map would agree.
+    Ranks are compared `inside` the cells (N, H, W) only: the black round them is the same in every picture.
     """
     trained = explain(question, inputs)
     layers = [name for name, module in question.network.named_modules() if list(module.parameters(recurse=False))]

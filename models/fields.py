@@ -36,9 +36,7 @@ def _detection(checkpoint: Checkpoint, root: Path) -> dict[str, Any] | None:
     method = SightParameters.of(checkpoint.manifest.parameters).segmentation.method
     scores = measure(root / "fields", root / "annotations_voc", method=method, part="held")
     counted = {"recall": scores.annotated, "recall_iou": scores.annotated, "precision": scores.detected}
-    return asdict(scores) | {
-        name: exact(round(float(getattr(scores, name)) * of), of) for name, of in counted.items()
-    }
+    return asdict(scores) | {name: exact(round(float(getattr(scores, name)) * of), of) for name, of in counted.items()}
 
 
 def _readings(checkpoint: Checkpoint, files: list[Path], threads: int | None) -> list[Reading]:
@@ -51,4 +49,4 @@ def _readings(checkpoint: Checkpoint, files: list[Path], threads: int | None) ->
 
 def _plain(reason: str) -> str:
     """The reason without its counts, so that fields with the same one are counted together."""
-    return reason.split(" (")[0]
+    return reason.partition(" (")[0]

@@ -49,6 +49,7 @@ def of_patients(held: HeldApart, slide: SlideJudge | None = None) -> dict[str, A
         "mean_accuracy": {kind: _mean_over_patients(held, label) for label, kind in enumerate(BLASTNESS)},
         "worst": _worst(rows),
         "worst_of_class": {kind: _worst(members) for kind, members in classes.items() if members},
+        "slides": None,
     }
     if slide is not None:
         answered = [row for row in rows.values() if row["slide"]["decision"] != "no_result"]
@@ -167,9 +168,7 @@ def _fold(held: HeldApart, controls: Mapping[str, NDArray[np.float64]], here: ND
     found = of_cells(cells)
     draws = draw(cells.labels, cells.groups, draws=0)
     return {
-        "patients": {
-            kind: len(np.unique(cells.groups[cells.labels == label])) for label, kind in enumerate(BLASTNESS)
-        },
+        "patients": {kind: len(np.unique(cells.groups[cells.labels == label])) for label, kind in enumerate(BLASTNESS)},
         **{name: found[name] for name in ("auroc", "accuracy", "ece")},
         "controls_auroc": {
             name: float(resampling.auroc_rows(draws, cells.labels, scores[here])[0])

@@ -26,8 +26,8 @@ NAMED_MOST = 6
 class HeldApart:
     """N cells of patients kept apart.
 
-    labels (N,) 1 for a blast; probability (N,) of a blast, calibrated; in_domain (N,); groups (N,) the patient; folds (N,)
-    the part that was kept apart; decisions (N,) by frozen thresholds; crops (N, S, S, 3) RGB and areas_um2 (N,).
+    labels (N,) 1 for a blast; probability (N,) of a blast, calibrated; in_domain (N,); groups (N,) the patient;
+    folds (N,) the part kept apart; decisions (N,) by frozen thresholds; crops (N, S, S, 3) RGB and areas_um2 (N,).
     """
 
     labels: NDArray[np.int64]
@@ -54,7 +54,7 @@ class HeldApart:
 
 @dataclass(frozen=True, slots=True)
 class KindsApart:
-    """N cells of PBC kept apart: labels (N,), probability (N, K), whether a kind was `named` (N,), file of each (N,)."""
+    """N cells of PBC kept apart: labels (N,), probability (N, K), whether a kind was `named` (N,), files (N,)."""
 
     kinds: tuple[str, ...]
     labels: NDArray[np.int64]
@@ -87,7 +87,7 @@ def whole_model(checkpoint: Checkpoint, threads: int | None = None) -> Judge:
 
 
 def divided(checkpoint: Checkpoint, data_root: Path, cache: Path) -> tuple[CellSet, NDArray[np.str_]]:
-    """All cells of C-NMC and the role of each (N,); DataMissing where the data is not what the checkpoint was split on."""
+    """All cells of C-NMC and the role of each (N,); DataMissing where the checkpoint was split on other data."""
     cells = data.cnmc(data_root, checkpoint.manifest.crop, cache)
     parts = checkpoint.manifest.split["cnmc2019"]
     known = set(cells.groups.tolist())
@@ -149,9 +149,7 @@ def elsewhere(checkpoint: Checkpoint, cells: CellSet, threads: int | None = None
 def _judged(cells: CellSet, fold: str, judge: Judge) -> HeldApart:
     opinions = judge.classifier.judge(list(cells.crops), list(cells.areas_um2))
     outside = [None if said.in_domain else said.reason or "outside of what the model knows" for said in opinions]
-    decided = [
-        decide_cell(said.p_blast, why, judge.limits) for said, why in zip(opinions, outside, strict=True)
-    ]
+    decided = [decide_cell(said.p_blast, why, judge.limits) for said, why in zip(opinions, outside, strict=True)]
     return HeldApart(
         labels=cells.labels,
         probability=np.array([said.p_blast for said in opinions], np.float64),

@@ -32,9 +32,8 @@ def roc(held: HeldApart, theme: Theme) -> Figure:
     axes.plot([0, 1], [0, 1], color=theme.doubt, lw=1, ls=":", label="chance")
     alarms, caught = held.said[held.labels == 0].mean(), held.said[held.labels == 1].mean()
     axes.plot(alarms, caught, "o", color=theme.ink, ms=6, label="at probability 0.5")
-    axes.set(
-        xlabel="normal cells called blast", ylabel="blasts called blast", xlim=(-0.01, 1), ylim=(0, 1.01), aspect="equal"
-    )
+    axes.set(xlabel="normal cells called blast", ylabel="blasts called blast", aspect="equal")
+    axes.set(xlim=(-0.01, 1), ylim=(0, 1.01))
     axes.grid(visible=True)
     axes.legend(loc="lower right", fontsize=9.5)
     return figure
@@ -133,7 +132,7 @@ def matrix(
 def intervals(rows: Mapping[str, resampling.Figure], theme: Theme, label: str, limits: tuple[float, float]) -> Figure:
     """A figure with its interval in each row, the first in the colour of the model."""
     figure, axes = plot(5.6, 0.9 + 0.42 * len(rows))
-    for at, (name, value) in enumerate(rows.items()):
+    for at, value in enumerate(rows.values()):
         colour = theme.blast if at == 0 else theme.doubt
         axes.plot([value.low, value.high], [at, at], color=colour, lw=3, solid_capstyle="butt", alpha=0.55)
         axes.plot(value.value, at, "o", color=colour, ms=7)

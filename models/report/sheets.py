@@ -93,9 +93,7 @@ def feature_sheet(look: Look, cell: int) -> Figure:
 
 def figures_of_check(check: list[Randomised]) -> list[dict[str, float]]:
     """The check without its maps, as JSON holds it."""
-    return [
-        {"share_shuffled": one.shuffled, "rank_correlation": one.correlation, "ssim": one.ssim} for one in check
-    ]
+    return [{"share_shuffled": one.shuffled, "rank_correlation": one.correlation, "ssim": one.ssim} for one in check]
 
 
 def _show(axes: Axes, image: NDArray[np.uint8]) -> None:

@@ -26,11 +26,7 @@ def patient_strip(held: HeldApart, theme: Theme) -> Figure:
         heights = row + rng.uniform(-0.3, 0.3, len(cells))
         axes.plot(cells.probability, heights, ".", ms=3.2, alpha=0.45, color=colour, mew=0, zorder=2)
         axes.plot([cells.probability.mean()] * 2, [row - 0.42, row + 0.42], color=theme.ink, lw=2.2, zorder=3)
-    right = [float((cells.said == (cells.labels == 1)).mean()) for cells in _each(held, names)]
-    words = [
-        f"{_short(name)}  n={(held.groups == name).sum()}  {share:.0%}" for name, share in zip(names, right, strict=True)
-    ]
-    axes.set_yticks(range(len(names)), words, fontsize=9)
+    axes.set_yticks(range(len(names)), [_row_name(held, name) for name in names], fontsize=9)
     axes.axvline(0.5, color=theme.doubt, lw=1, ls="--", zorder=1)
     axes.set(xlabel="probability of a blast, one dot a cell", xlim=(0, 1), ylim=(len(names) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)
@@ -51,8 +47,10 @@ def _ordered(held: HeldApart) -> list[str]:
     return sorted(names, key=lambda name: (-label[name], -means[name]))
 
 
-def _each(held: HeldApart, names: list[str]) -> list[HeldApart]:
-    return [held.where(held.groups == name) for name in names]
+def _row_name(held: HeldApart, name: str) -> str:
+    cells = held.where(held.groups == name)
+    right = float((cells.said == (cells.labels == 1)).mean())
+    return f"{_short(name)}  n={len(cells)}  {right:.0%}"
 
 
 def _label(cells: HeldApart) -> int:
