@@ -178,12 +178,13 @@ def train(
 def evaluate(
     data: Annotated[Path, typer.Option(help="Folder of the data sets.")],
     model: Annotated[Path | None, typer.Option(help="Folder of a checkpoint; the shipped one if not given.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for report.html, report.json and pictures.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Measure a model on the patients that its training did not see."""
-    from leukostream.learning import run_evaluation
+    """Measure a model on the patients that its training did not see; with --out, write a report."""
+    from leukostream.evaluate import run
 
-    return run_evaluation(data, model, as_json=as_json)
+    return run(data, model, out, as_json=as_json)
 
 
 def _status(returned: Any) -> int:
