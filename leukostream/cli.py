@@ -163,6 +163,24 @@ def classify(
 
 
 @app.command()
+def slide(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Images of one slide, or folders of them.")] = None,
+    store: Annotated[Path | None, typer.Option(help="Take the results in this store, instead of images.")] = None,
+    name: Annotated[str | None, typer.Option("--slide", help="Name of the slide in the store.")] = None,
+    site: Annotated[str | None, typer.Option(help="Its site, where several have a slide of that name.")] = None,
+    device: Annotated[str | None, typer.Option(help="Its device, where several have a slide of that name.")] = None,
+    cells: Annotated[bool, typer.Option("--cells", help="Each image is one cell, not a field.")] = False,
+    model: Annotated[Path | None, typer.Option(help="Folder of a checkpoint; the shipped one if not given.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Decide a whole slide: the fraction of blasts with an interval, or how many more cells are needed."""
+    from leukostream.slide import Where, run
+
+    where = Where(tuple(paths or ()), store, name, site, device)
+    return run(where, cells=cells, model=model, as_json=as_json or not sys.stdout.isatty())
+
+
+@app.command()
 def train(
     data: Annotated[Path, typer.Option(help="Folder of the data sets, see docs/models/data-card.md.")],
     out: Annotated[Path, typer.Option(help="Folder for the checkpoint.")],
