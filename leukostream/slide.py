@@ -101,6 +101,7 @@ def _answer(place: Answer, model: str, counts: Answer, cells: list[SlideCell], l
         "refused": verdict.refused,
         "refused_for": dict(Counter(cell.reason or "no number" for cell in cells if not cell.counts)),
         "fraction": asdict(verdict.fraction) if verdict.fraction else None,
+        "normal_excludes": limits.fraction_least,
         "more_cells": verdict.more_cells,
         "composite": str(place["slide"]).startswith(COMPOSITE),
         "notice": NOTICE,

@@ -19,7 +19,7 @@ from scipy.special import stdtr
 from models.parameters import chosen
 
 Vector = NDArray[np.float64]
-FRACTIONS: Vector = np.linspace(0.0, 1.0, 101)
+FRACTIONS: Vector = np.arange(101) / 100
 FEWEST_PATIENTS = 5
 """Of each kind: a spread between fewer is a guess."""
 LOG_ODDS_MOST = 2.0
