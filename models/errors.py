@@ -13,3 +13,7 @@ class CheckpointUnusable(ValueError):
 
 class DataMissing(ValueError):
     """The images to learn from are not where they were said to be, or not in the layout that is read."""
+
+
+class ProfileUnusable(ValueError):
+    """A laboratory's profile is missing, changed, shut, or made for another model."""
