@@ -67,7 +67,7 @@ def open_store(settings: WorkerSettings) -> Store:
 
 
 def _load(settings: WorkerSettings) -> FrameReader:
-    return open_reader(settings.model_dir, settings.threads)
+    return open_reader(settings.model_dir, settings.threads, settings.profile)
 
 
 def _on_signals(stopping: threading.Event) -> None:

@@ -21,6 +21,10 @@ class WorkerSettings(ServiceSettings):
     )
     store_dir: Path = Field(Path("store"), description="folder of the store")
     model_dir: Path | None = Field(None, description="folder of the checkpoint; the shipped one when not given")
+    profile: Path | None = Field(
+        None,
+        description="profile of the laboratory whose frames this worker reads, see docs/adoption.md; none by default",
+    )
     threads: int = Field(1, ge=1, le=256, description="threads of the network; more workers use more cores better")
 
     max_frame_bytes: int = Field(16 * 2**20, ge=1024, description="larger frames are rejected")
