@@ -103,6 +103,11 @@ class Reader:
         """Name of the model with its version, as it stands in results."""
         return self._classifier.name
 
+    @property
+    def classifier(self) -> Classifier:
+        """What judges its crops."""
+        return self._classifier
+
     def read(self, images: Sequence[Image]) -> list[Reading]:
         """One reading for each image, in order; an image that cannot be decoded is a `no_result` of its own."""
         seen = [self._see(image) for image in images]
