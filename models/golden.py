@@ -20,7 +20,7 @@ import numpy as np
 from models.crops import CropSpec, RgbImage
 from models.errors import CheckpointUnusable
 from models.image import decode
-from models.reader import Classifier, Image, Reading
+from models.reader import Classifier, Image, Opinion, Reading
 
 GOLDEN, PICTURES = "golden.json", "golden"
 FORMAT: Final = 1
@@ -56,7 +56,7 @@ class Crop:
 class Tolerance:
     """How far an answer may be from the recorded one: other processors round otherwise."""
 
-    p_blast: float = 0.02
+    probability: float = 0.02
     box_overlap: float = 0.8
 
 
@@ -72,11 +72,11 @@ class GoldenImage:
 
 @dataclass(frozen=True, slots=True)
 class GoldenCrop:
-    """A crop and what the classifier said of it."""
+    """A crop and the probabilities that the classifier gave it, by name."""
 
     file: str
     crop: Crop
-    p_blast: float
+    answers: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class GoldenSet:
                 for one in self.images
             ],
             "crops": [
-                _stated(one.file, pictures[one.file]) | {"area_um2": one.crop.area_um2, "p_blast": one.p_blast}
+                _stated(one.file, pictures[one.file]) | {"area_um2": one.crop.area_um2, "answers": dict(one.answers)}
                 for one in self.crops
             ],
         }
@@ -126,7 +126,7 @@ def record_golden(
             for (name, image), reading in zip(images, readings, strict=True)
         ),
         tuple(
-            GoldenCrop(f"{PICTURES}/{crop.name}.png", crop, opinion.p_blast)
+            GoldenCrop(f"{PICTURES}/{crop.name}.png", crop, answers_of(opinion))
             for crop, opinion in zip(crops, opinions, strict=True)
         ),
     )
@@ -151,7 +151,7 @@ def read_golden(folder: Path) -> GoldenSet | None:
             for one in stated["images"]
         )
         crops = tuple(
-            GoldenCrop(one["file"], Crop(one["file"], decode(_picture(folder, one)), one["area_um2"]), one["p_blast"])
+            GoldenCrop(one["file"], Crop(one["file"], decode(_picture(folder, one)), one["area_um2"]), one["answers"])
             for one in stated["crops"]
         )
         return GoldenSet(stated["model"], images, crops, Tolerance(**stated["tolerance"]))
@@ -161,6 +161,12 @@ def read_golden(folder: Path) -> GoldenSet | None:
         raise CheckpointUnusable(
             f"{at} is damaged ({error}); copy the model's folder again from where it came"
         ) from None
+
+
+def answers_of(opinion: Opinion) -> dict[str, float]:
+    """The probabilities of an opinion; that of the kind where it has one, since painted cells are named no kind."""
+    sure = getattr(opinion, "p_kind", None)
+    return {"p_blast": opinion.p_blast} | ({} if sure is None else {"p_kind": float(sure)})
 
 
 def cells_of(reading: Reading) -> tuple[Mapping[str, Any], ...]:

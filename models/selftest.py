@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from models.crops import Box
 from models.errors import CheckpointUnusable
-from models.golden import Tested, Tolerance, cells_of, read_golden, synthetic_crops, synthetic_images
+from models.golden import Tested, Tolerance, answers_of, cells_of, read_golden, synthetic_crops, synthetic_images
 from models.reader import Reader, load_reader
 
 _ROUNDING: Final = 0.002
@@ -43,8 +43,12 @@ def self_test(reader: Tested, folder: Path) -> list[str]:
         found = _compare(image.cells, cells_of(reading), golden.tolerance)
         differences += [f"{image.file}: {what}" for what in found]
     for crop, opinion in zip(golden.crops, opinions, strict=True):
-        if not _near(opinion.p_blast, crop.p_blast, golden.tolerance.p_blast):
-            differences.append(f"{crop.file}: p_blast {opinion.p_blast} instead of {crop.p_blast}")
+        answers = answers_of(opinion)
+        differences += [
+            f"{crop.file}: {name} {answers.get(name)} instead of {wanted}"
+            for name, wanted in crop.answers.items()
+            if not _near(answers.get(name), wanted, golden.tolerance.probability)
+        ]
     return differences
 
 
@@ -95,7 +99,7 @@ def _compare(
             for name in ("kind", "decision")
             if got[name] != wanted[name]
         ]
-        if not _near(got["p_blast"], wanted["p_blast"], tolerance.p_blast):
+        if not _near(got["p_blast"], wanted["p_blast"], tolerance.probability):
             differences.append(f"cell {number}: p_blast {got['p_blast']} instead of {wanted['p_blast']}")
     return differences
 
