@@ -1,4 +1,4 @@
-"""The sweep: finds stored frames without a result of this model and classifies them when there is time.
+"""The sweep: finds stored frames without a result, of any model, and classifies them when there is time.
 
 Overload, a broker that was away and workers that died all leave such frames. Any worker may sweep; several at a
 time take a page in different order and look again just before classifying, so little is done twice.
@@ -35,7 +35,6 @@ class Sweep:
 
     def __init__(
         self,
-        model: str,
         store: Store,
         classifier: Classifier,
         hand: Hand,
@@ -47,7 +46,7 @@ class Sweep:
         tally: Tally,
         stopping: threading.Event,
     ) -> None:
-        self._model, self._store, self._classifier, self._hand, self._sender = model, store, classifier, hand, sender
+        self._store, self._classifier, self._hand, self._sender = store, classifier, hand, sender
         self._period_s, self._age_s, self._page = period_s, age_s, page
         self._tally = tally
         self._stopping = stopping
@@ -80,7 +79,7 @@ class Sweep:
     def _list(self) -> list[Waiting]:
         began = time.monotonic()
         try:
-            page = self._store.unclassified(self._model, self._page, self._age_s)
+            page = self._store.unclassified(self._page, self._age_s)
         except Retry as error:
             log.warning("sweep_failed", error=str(error))
             page = []
@@ -96,7 +95,7 @@ class Sweep:
         if self._stopping.is_set() or self._hand.holds(waiting.key.id):
             return False
         try:
-            if self._store.has_result(waiting.key, self._model):
+            if self._store.models_of(waiting.key):
                 return False
             payload = self._store.get_frame(waiting.key)
         except (Retry, Reject) as error:  # deleted meanwhile, or the store is down

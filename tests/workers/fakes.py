@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from broker.errors import Reject, Retry
 from broker.frame import read_metadata
@@ -61,12 +61,22 @@ class MemoryStore:
     def put_rejected(self, site: str, device: str, frame_id: str, payload: bytes, reason: str) -> None:
         self.rejected[frame_id] = (site, device, payload, reason)
 
-    def unclassified(self, model: str, limit: int, older_than_s: float) -> list[Waiting]:
+    def unclassified(self, limit: int, older_than_s: float) -> list[Waiting]:
         before = time.time() - older_than_s
         with self._lock:
-            found = [Waiting(key, at) for key, (_, at) in self.frames.items() if (key, model) not in self.results]
+            answered = {key for key, _ in self.results}
+            found = [Waiting(key, at) for key, (_, at) in self.frames.items() if key not in answered]
         found = [one for one in found if one.stored_at < before]
         return sorted(found, key=lambda one: one.stored_at, reverse=True)[:limit]
+
+    def models_of(self, key: FrameKey) -> list[str]:
+        with self._lock:
+            return [model for one, model in self.results if one == key]
+
+    def stored(self, wanted: Callable[[FrameKey], bool]) -> Iterator[Waiting]:
+        with self._lock:
+            found = [Waiting(key, at) for key, (_, at) in self.frames.items() if wanted(key)]
+        yield from sorted(found, key=lambda one: one.stored_at, reverse=True)
 
 
 class FailingStore(MemoryStore):
