@@ -13,7 +13,7 @@ import typer
 
 from broker import logs
 from broker.errors import LeukostreamError, Misconfigured
-from leukostream import __version__
+from leukostream import __version__, model_commands
 
 app = typer.Typer(
     help="Microscope images from the bench to a classified result. Research use only, not for diagnosis.",
@@ -21,6 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+app.add_typer(model_commands.app, name="model")
 
 # typer carries its own click, whose UsageError it does not export: all errors of usage are the base of this one.
 _UsageError: type[Any] = typer.BadParameter.__bases__[0]
