@@ -165,6 +165,27 @@ def classify(
 
 
 @app.command()
+def recheck(
+    model: Annotated[str, typer.Option(help="Name of a model of the registry, or 'shipped'.")],
+    where: Annotated[
+        str, typer.Option(help="Frames meant: site=,device=,slide=,decision=,model=,since=,until= with commas.")
+    ] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="Read so many frames at most.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the frames.")] = False,
+    directory: Annotated[
+        Path | None, typer.Option("--dir", help="Folder that was given to 'leukostream up'; else by settings.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="MQTT broker.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the MQTT broker.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Classify stored frames again with another model; its results supersede the earlier ones."""
+    from leukostream.recheck import Plan, run
+
+    return run(Plan(model, where, limit, directory, host, port, dry_run=dry_run, as_json=as_json))
+
+
+@app.command()
 def train(
     data: Annotated[Path, typer.Option(help="Folder of the data sets, see docs/models/data-card.md.")],
     out: Annotated[Path, typer.Option(help="Folder for the checkpoint.")],

@@ -14,12 +14,12 @@ from typing import Final
 import structlog
 
 from broker.errors import Reject, Retry
-from broker.frame import FrameMetadata, read_metadata
 from workers.arrival import StoredFrame
 from workers.classify import Classifier
 from workers.hand import Hand
 from workers.metrics import Tally
 from workers.outbox import Sender
+from workers.reader import metadata_of
 from workers.store import Store, Waiting
 
 _LISTING_SHARE: Final = 0.05
@@ -101,16 +101,8 @@ class Sweep:
         except (Retry, Reject) as error:  # deleted meanwhile, or the store is down
             log.info("sweep_skipped", id=error.frame_id, error=str(error))
             return False
-        frame = StoredFrame(waiting.key, payload, _metadata(payload), waiting.stored_at)
+        frame = StoredFrame(waiting.key, payload, metadata_of(payload), waiting.stored_at)
         taken = self._classifier.offer(frame)
         if taken:
             self._tally.count("swept")
         return taken
-
-
-def _metadata(payload: bytes) -> FrameMetadata:
-    """What the frame says of itself; nothing where it was damaged in the store, which the model will say."""
-    try:
-        return read_metadata(payload)
-    except Reject:
-        return FrameMetadata()
