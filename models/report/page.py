@@ -16,12 +16,13 @@ from models.explanation import depends_on_weights
 from models.looking import Look
 from models.report.paper import CAVEAT, TABLE_1, aims
 from models.report.pictures import Picture
+from models.report.sheets import BRIGHTER
 
 HERE = Path(__file__).parent
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 FEW = 10
 """Patients of a class below which the page warns of its intervals."""
-CLASS_WORDS = {"all": "ALL blasts", "hem": "normal"}
+CLASS_WORDS = {"all": "blasts", "hem": "normal"}
 KIND_WORDS = {"ig": "immature granulocyte"}
 CELL_WORDS = {
     "auroc": "AUROC",
@@ -71,6 +72,7 @@ def render(
             ways=WAYS,
             paper_columns=list(TABLE_1["ALL"]),
             caveat=CAVEAT,
+            brighter=BRIGHTER,
         )
     )
 
@@ -93,9 +95,6 @@ def number(value: float) -> str:
     return f"{value:.3f}".replace("-", MINUS) if math.isfinite(value) else DASH
 
 
-def percent(value: float, digits: int | None = None) -> str:
-    """In per cent, with one digit more near 0 and 100, where it matters."""
-    if not math.isfinite(value):
-        return DASH
-    fine = 1 if 0 < value < 0.1 or 0.9 < value < 1 else 0
-    return f"{100 * value:.{fine if digits is None else digits}f} %"
+def percent(value: float, digits: int = 1, unit: str = "\N{NO-BREAK SPACE}%") -> str:
+    """In per cent; the sign stays with its number at the end of a line."""
+    return f"{100 * value:.{digits}f}{unit}" if math.isfinite(value) else DASH

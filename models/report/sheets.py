@@ -7,7 +7,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from models.data import BLASTNESS
 from models.explanation import Randomised
 from models.judged import HeldApart
 from models.looking import Look
@@ -17,45 +16,30 @@ SIDE = 5
 CHANNELS = 8
 """Maps of a layer that are shown: the ones that answer most differently within the cell."""
 SHEET = Theme("sheet", "#000000", "#e8e8e8", "#444444", "#ff9a52", "#62bdf2", "#98a1ad", "#4c78a8")
-NAME_MOST = 12
+NAME_MOST = 10
 BRIGHTER = 1.6
 """All cells are shown this much brighter than they are: the stain is dark on black."""
+TRULY = ("normal", "blast")
 
 
 def contact_sheet(cells: HeldApart) -> Figure:
     """At most 5 x 5 cells, each with its patient and the probability of a blast that was said."""
     rows = max(-(-len(cells) // SIDE), 1)
-    figure = Figure(figsize=(5.6, 0.1 + 1.42 * rows), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.02)  # type: ignore[union-attr]
-    grid = figure.subplots(rows, SIDE, squeeze=False).ravel()
-    for at, axes in enumerate(grid):
-        axes.axis("off")
-        if at < len(cells):
-            _show(axes, cells.crops[at])
-            axes.set_title(_caption(cells, at), fontsize=8, pad=2)
+    figure, grid = _grid(rows, SIDE, tile=0.9, title=0.36)
+    for at in range(len(cells)):
+        _show(grid[divmod(at, SIDE)], cells.crops[at], _caption(cells, at))
     return figure
 
 
 def grad_cams(look: Look) -> Figure:
     """Each shown cell, and over it what spoke for what the network said of it."""
-    count = len(look.shown)
-    figure = Figure(figsize=(1.2 * count + 0.2, 3.3), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.02)  # type: ignore[union-attr]
-    grid = figure.subplots(2, count, squeeze=False)
-    for at in range(count):
-        truth = BLASTNESS[int(look.shown.labels[at])]
-        said = "blast" if look.says_blast[at] else "normal"
-        _show(grid[0, at], look.shown.crops[at])
-        grid[0, at].set_title(f"{_caption(look.shown, at)}\ntruly {truth}", fontsize=8, pad=2)
-        overlay(grid[1, at], look.shown.crops[at], look.cams[at])
-        grid[1, at].set_title(f"for “{said}”", fontsize=8, pad=2)
+    figure, grid = _grid(2, len(look.shown), tile=1.05, title=0.52)
+    for at in range(len(look.shown)):
+        truth = TRULY[int(look.shown.labels[at])]
+        said = TRULY[int(look.says_blast[at])]
+        _show(grid[0, at], look.shown.crops[at], f"{_caption(look.shown, at)}\ntruly {truth}")
+        _overlay(grid[1, at], look.shown.crops[at], look.cams[at], f"what speaks\nfor “{said}”")
     return figure
-
-
-def overlay(axes: Axes, crop: NDArray[np.uint8], cam: NDArray[np.float32]) -> None:
-    """The cell in grey, and over it the map where it says something."""
-    _show(axes, np.repeat(crop.mean(2, keepdims=True), 3, 2).astype(np.uint8))
-    axes.imshow(cam, cmap="inferno", alpha=np.clip(cam, 0, 1) * 0.75, vmin=0, vmax=1, interpolation="bilinear")
 
 
 def randomisation(look: Look, cells: int = 4) -> Figure:
@@ -63,31 +47,22 @@ def randomisation(look: Look, cells: int = 4) -> Figure:
     steps: list[tuple[str, NDArray[np.float32]]] = [("trained", look.cams)]
     steps += [(f"{one.shuffled:.0%} shuffled\nr = {one.correlation:.2f}", one.maps) for one in look.check]
     chosen = np.linspace(0, len(look.shown) - 1, min(cells, len(look.shown))).round().astype(int)
-    figure = Figure(figsize=(1.2 * len(steps) + 0.2, 1.15 * len(chosen) + 0.5), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.02)  # type: ignore[union-attr]
-    grid = figure.subplots(len(chosen), len(steps), squeeze=False)
+    figure, grid = _grid(len(chosen), len(steps), tile=1.1, title=0.36)
     for row, cell in enumerate(chosen):
         for column, (title, maps) in enumerate(steps):
-            overlay(grid[row, column], look.shown.crops[cell], maps[cell])
-            if row == 0:
-                grid[row, column].set_title(title, fontsize=8, pad=2)
+            _overlay(grid[row, column], look.shown.crops[cell], maps[cell], title if row == 0 else "")
     return figure
 
 
 def feature_sheet(look: Look, cell: int) -> Figure:
     """What three blocks of the network answer to one cell: the maps that vary most, each scaled for itself."""
-    figure = Figure(figsize=(1.05 * CHANNELS + 0.6, 1.15 * len(look.features) + 0.2), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.02)  # type: ignore[union-attr]
-    grid = figure.subplots(len(look.features), CHANNELS + 1, squeeze=False)
+    figure, grid = _grid(len(look.features), CHANNELS + 1, tile=0.9, title=0.36)
     for row, (name, maps) in enumerate(look.features.items()):
         answered = maps[cell]
-        _show(grid[row, 0], look.shown.crops[cell])
-        grid[row, 0].set_title(f"{name}\n{answered.shape[1]} x {answered.shape[2]}", fontsize=7, pad=2)
+        _show(grid[row, 0], look.shown.crops[cell], f"{name}\n{answered.shape[1]} x {answered.shape[2]} px")
         most = np.argsort(-answered.std((1, 2)), kind="stable")[:CHANNELS]
-        for column in range(CHANNELS):
-            grid[row, column + 1].axis("off")
-            if column < len(most):
-                grid[row, column + 1].imshow(answered[most[column]], cmap="viridis")
+        for column, channel in enumerate(most):
+            grid[row, column + 1].imshow(answered[channel], cmap="viridis")
     return figure
 
 
@@ -96,9 +71,28 @@ def figures_of_check(check: list[Randomised]) -> list[dict[str, float]]:
     return [{"share_shuffled": one.shuffled, "rank_correlation": one.correlation, "ssim": one.ssim} for one in check]
 
 
-def _show(axes: Axes, image: NDArray[np.uint8]) -> None:
+def _grid(rows: int, columns: int, *, tile: float, title: float) -> tuple[Figure, NDArray[np.object_]]:
+    """Square tiles of `tile` inches with a title above each: axes (rows, columns) with nothing drawn round them."""
+    gap = 0.06
+    width, height = columns * (tile + gap) + gap, rows * (tile + title + gap) + gap
+    figure = Figure(figsize=(width, height))
+    grid = np.empty((rows, columns), object)
+    for row, column in np.ndindex(rows, columns):
+        left, bottom = gap + column * (tile + gap), height - (row + 1) * (tile + title + gap)
+        grid[row, column] = figure.add_axes((left / width, bottom / height, tile / width, tile / height))
+        grid[row, column].axis("off")
+    return figure, grid
+
+
+def _show(axes: Axes, image: NDArray[np.uint8], title: str = "") -> None:
     axes.imshow(np.clip(image * BRIGHTER, 0, 255).astype(np.uint8), interpolation="lanczos")
-    axes.axis("off")
+    axes.set_title(title, fontsize=8.5, pad=2, linespacing=1.05)
+
+
+def _overlay(axes: Axes, crop: NDArray[np.uint8], cam: NDArray[np.float32], title: str) -> None:
+    """The cell in grey, and over it the map where it says something."""
+    _show(axes, np.repeat(crop.mean(2, keepdims=True), 3, 2).astype(np.uint8), title)
+    axes.imshow(cam, cmap="inferno", alpha=np.clip(cam, 0, 1) * 0.75, vmin=0, vmax=1, interpolation="bilinear")
 
 
 def _caption(cells: HeldApart, at: int) -> str:
