@@ -69,7 +69,6 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
             "explanation": {
                 "network": seen.network,
                 "layer": seen.layer,
-                "share_of_log_odds": seen.share,
                 "grad_cam_on_cell": seen.on_cell,
                 "cells": seen.checked,
                 "randomisation": figures_of_check(seen.check),
