@@ -156,12 +156,31 @@ def classify(
     paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     cells: Annotated[bool, typer.Option("--cells", help="Each image is one cell, not a field.")] = False,
     model: Annotated[Path | None, typer.Option(help="Folder of a checkpoint; the shipped one if not given.")] = None,
+    profile: Annotated[Path | None, typer.Option(help="Profile of the laboratory, see adopt.")] = None,
     as_json: AsJson = False,
 ) -> int:
     """Classify images without a broker: one JSON line an image, a table on a terminal."""
     from leukostream.classify import run
 
-    return run(paths, cells=cells, model=model, as_json=as_json or not sys.stdout.isatty())
+    return run(paths, cells=cells, model=model, profile=profile, as_json=as_json or not sys.stdout.isatty())
+
+
+@app.command()
+def slide(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Images of one slide, or folders of them.")] = None,
+    store: Annotated[Path | None, typer.Option(help="Take the results in this store, instead of images.")] = None,
+    name: Annotated[str | None, typer.Option("--slide", help="Name of the slide in the store.")] = None,
+    site: Annotated[str | None, typer.Option(help="Its site, where several have a slide of that name.")] = None,
+    device: Annotated[str | None, typer.Option(help="Its device, where several have a slide of that name.")] = None,
+    cells: Annotated[bool, typer.Option("--cells", help="Each image is one cell, not a field.")] = False,
+    model: Annotated[Path | None, typer.Option(help="Folder of a checkpoint; the shipped one if not given.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Decide a whole slide: the fraction of blasts with an interval, or how many more cells are needed."""
+    from leukostream.slide import Where, run
+
+    where = Where(tuple(paths or ()), store, name, site, device)
+    return run(where, cells=cells, model=model, as_json=as_json or not sys.stdout.isatty())
 
 
 @app.command()
@@ -201,12 +220,28 @@ def train(
 def evaluate(
     data: Annotated[Path, typer.Option(help="Folder of the data sets.")],
     model: Annotated[Path | None, typer.Option(help="Folder of a checkpoint; the shipped one if not given.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for report.html, report.json and pictures.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Measure a model on the patients that its training did not see."""
-    from leukostream.learning import run_evaluation
+    """Measure a model on the patients that its training did not see; with --out, write a report."""
+    from leukostream.evaluate import run
 
-    return run_evaluation(data, model, as_json=as_json)
+    return run(data, model, out, as_json=as_json)
+
+
+@app.command()
+def adopt(
+    reference: Annotated[list[Path], typer.Option(help="Fields of the laboratory's reference slide, or folders.")],
+    out: Annotated[Path, typer.Option(help="File for the profile.")],
+    labels: Annotated[Path | None, typer.Option(help="CSV of labelled cells: file, label, patient, reader.")] = None,
+    operator: Annotated[str | None, typer.Option(help="Who answers for it; the user's name if not given.")] = None,
+    um_per_px: Annotated[float | None, typer.Option(help="Microns a pixel, where the images do not say.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Folder of a checkpoint; the shipped one if not given.")] = None,
+) -> int:
+    """Adopt the model for a laboratory's own stain and camera; exit 1 while the evidence does not suffice."""
+    from leukostream.adopt import Request, run
+
+    return run(Request(tuple(reference), labels, out, operator, um_per_px), model)
 
 
 def _status(returned: Any) -> int:

@@ -10,7 +10,8 @@ import structlog
 from broker.errors import Misconfigured
 from models.choice import SHIPPED, State
 from models.comparison import Comparison, keep
-from models.errors import CheckpointUnusable
+from models.errors import CheckpointUnusable, ProfileUnusable
+from models.reader import load_reader
 from models.registry import Registry
 from models.selftest import load_tested
 from workers.reader import FrameReader
@@ -34,9 +35,9 @@ class Library(Protocol):
 class RegistryLibrary:
     """A `Library` over a registry in a folder."""
 
-    def __init__(self, folder: Path, threads: int | None = None) -> None:
+    def __init__(self, folder: Path, threads: int | None = None, profile: Path | None = None) -> None:
         self._registry = Registry(folder)
-        self._threads = threads
+        self._threads, self._profile = threads, profile
 
     def chosen(self) -> State:
         """See `Library.chosen`."""
@@ -48,8 +49,11 @@ class RegistryLibrary:
     def open(self, key: str) -> FrameReader:
         """See `Library.open`."""
         try:
-            return load_tested(self._registry.find(key).folder, self._threads)
-        except CheckpointUnusable as error:
+            folder = self._registry.find(key).folder
+            tested = load_tested(folder, self._threads)
+            # Golden answers are those without a profile, which is of one laboratory and one model.
+            return load_reader(folder, self._threads, self._profile) if self._profile else tested
+        except (CheckpointUnusable, ProfileUnusable) as error:
             raise Misconfigured(str(error)) from error
         except Exception as error:  # a broken model raises whatever it likes
             raise Misconfigured(f"model {key} cannot be loaded: {error!r}"[:500]) from error

@@ -10,7 +10,7 @@ import structlog
 
 from broker.errors import Misconfigured, Reject
 from broker.frame import FrameMetadata, read_metadata
-from models.errors import CheckpointUnusable
+from models.errors import CheckpointUnusable, ProfileUnusable
 from models.reader import Image, Reading, load_reader
 
 _UNREADABLE: Final = ("cannot be read", "unreadable image")
@@ -29,11 +29,14 @@ class FrameReader(Protocol):
         """One reading for each image, in order; may raise on an image that it cannot take."""
 
 
-def open_reader(checkpoint: Path | None = None, threads: int | None = None) -> FrameReader:
-    """The model of a checkpoint, by default of the shipped one; raises `Misconfigured` where it cannot be used."""
+def open_reader(checkpoint: Path | None = None, threads: int | None = None, profile: Path | None = None) -> FrameReader:
+    """The model of a checkpoint, by default of the shipped one; raises `Misconfigured` where it cannot be used.
+
+    `profile` is that of a laboratory which has adopted the model.
+    """
     try:
-        return load_reader(checkpoint, threads)
-    except CheckpointUnusable as error:
+        return load_reader(checkpoint, threads, profile)
+    except (CheckpointUnusable, ProfileUnusable) as error:
         raise Misconfigured(str(error)) from error
 
 

@@ -78,7 +78,7 @@ def _make_worker(
     library: Library | None,
 ) -> Worker:
     if library is None and settings.registry_dir is not None and settings.model_dir is None:
-        library = RegistryLibrary(settings.registry_dir, settings.threads)
+        library = RegistryLibrary(settings.registry_dir, settings.threads, settings.profile)
     if load is not None or library is None:
         return Worker(settings, store, (load or _load)(settings), library=library)
     reader, seated = open_live(library)
@@ -89,7 +89,7 @@ def _make_worker(
 def _load(settings: WorkerSettings) -> FrameReader:
     if settings.registry_dir is not None:
         log.warning("model_fixed", model_dir=str(settings.model_dir), registry_not_followed=str(settings.registry_dir))
-    return open_reader(settings.model_dir, settings.threads)
+    return open_reader(settings.model_dir, settings.threads, settings.profile)
 
 
 def _on_signals(stopping: threading.Event) -> None:

@@ -23,6 +23,10 @@ class WorkerSettings(ServiceSettings):
     model_dir: Path | None = Field(
         None, description="folder of one checkpoint to read with for good, whatever the registry says"
     )
+    profile: Path | None = Field(
+        None,
+        description="profile of the laboratory whose frames this worker reads, see docs/adoption.md; none by default",
+    )
     registry_dir: Path | None = Field(
         None, description="folder of the registry of models; without it, and without model_dir, the shipped model reads"
     )
