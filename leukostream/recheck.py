@@ -60,12 +60,12 @@ def run(plan: Plan) -> int:
     if not settings.store_dir.is_dir():
         raise Misconfigured(f"no store at {settings.store_dir}: give --dir or set LEUKO_STORE_DIR")
     store = open_store(settings)
-    search = Search(store, where, registry.find(plan.model).name)
+    reader = RegistryLibrary(registry.folder, settings.threads, settings.profile).open(plan.model)
+    search = Search(store, where, reader.name)
     if plan.dry_run:
         _tell(plan, search, Outcome(), found=sum(1 for _ in islice(search, plan.limit)))
         return 0
     os.nice(_GIVE_WAY)  # live frames come first
-    reader = RegistryLibrary(registry.folder, settings.threads).open(plan.model)
     client = MqttClient(settings, f"leuko-recheck-{uuid.uuid4().hex[:12]}")
     client.start()
     try:

@@ -210,7 +210,7 @@ def _cell(rng: np.random.Generator, size_px: int, width_px: float, stain: tuple[
 
 def _png(pixels: RgbImage) -> bytes:
     _, content = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
-    return content.tobytes()
+    return bytes(content)
 
 
 def _stated(file: str, content: bytes) -> dict[str, Any]:

@@ -79,13 +79,13 @@ class Swap:
             return
         try:
             state = self._library.chosen()
-            self._unreadable.text = None
         except Misconfigured as error:
             self._unreadable.text = f"{self._seat.reader.name} goes on reading: {error}"
-            state = self._seen
-        if state is not None and state != self._seen:
-            self._seen = state
-            self._follow(state)
+        else:
+            self._unreadable.text = None
+            if state != self._seen:
+                self._seen = state
+                self._follow(state)
         for notice in (self._unreadable, self._refused, self._unshadowed):
             notice.tell()
 

@@ -14,9 +14,9 @@ import pytest
 
 from broker.keys import MODEL_NAME
 from models import checkpoint
-from models.choice import State
+from models.choice import SHIPPED, State
 from models.errors import CheckpointUnusable
-from models.registry import NAME, SHIPPED, SHIPPED_FOLDER, Registry
+from models.registry import NAME, SHIPPED_FOLDER, Registry
 from tests.models.checkpoints import a_checkpoint
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import queue
 import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import pytest
-from paho.mqtt import publish as paho_publish
 
 from broker.client import MqttClient
 from broker.delivery import Delivery
@@ -27,6 +25,7 @@ from tests.system.house import LEUKOSTREAM, House
 from tests.waiting import wait_until
 
 SHIPPED, SECOND, BROKEN = load().manifest.name, "second-1", "broken-1"
+FRAMES = 150
 
 
 @pytest.fixture
@@ -38,14 +37,61 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
         yield house
 
 
-def _model(house: House, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [*LEUKOSTREAM, "model", *arguments, "--dir", str(house.directory)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+class Scope:
+    """A device that publishes frames one by one, each different, until it is told to end."""
+
+    def __init__(self, house: House, fields: list[Path]) -> None:
+        self.ids: list[str] = []
+        self._fields = [field.read_bytes() for field in fields]
+        self._client = MqttClient(ServiceSettings(mqtt_port=house.mqtt_port), "scope")
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._client.start()
+        assert self._client.wait_connected(10)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join()
+        self._client.stop()
+
+    def _run(self) -> None:
+        while len(self.ids) < FRAMES or not self._ending.wait(0.03):
+            seq = len(self.ids)
+            field = self._fields[seq % len(self._fields)]
+            frame = write_metadata(field, FrameMetadata(seq=seq, um_per_px=0.07))
+            self._client.publish(topic("t", "scope", "frame"), frame)
+            self.ids.append(frame_id(frame))
 
 
-def _send(house: House, frames: list[bytes]) -> None:
-    messages: list[Any] = [{"topic": topic("t", "scope", "frame"), "payload": frame, "qos": 1} for frame in frames]
-    paho_publish.multiple(messages, hostname="127.0.0.1", port=house.mqtt_port)
+class Audience:
+    """Counts results by model, and keeps alerts."""
+
+    def __init__(self, house: House) -> None:
+        self.results: Counter[str] = Counter()
+        self.alerts: list[Alert] = []
+        self.client = MqttClient(ServiceSettings(mqtt_port=house.mqtt_port), "audience")
+        self.client.subscribe(every("alert"), lambda d: self.alerts.append(decode(d.payload, Alert)), auto_ack=True)
+        self.client.subscribe(every("result"), self._count, auto_ack=True)
+
+    def __enter__(self) -> Self:
+        self.client.start()
+        assert self.client.wait_connected(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.stop()
+
+    def wait_for(self, model: str) -> None:
+        """Until ten more results of this model have come."""
+        wanted = self.results[model] + 10
+        wait_until(lambda: self.results[model] >= wanted, f"results of {model}", 60)
+
+    def _count(self, delivery: Delivery) -> None:
+        self.results[decode(delivery.payload, Result).model] += 1
 
 
 def _break(folder: Path) -> None:
@@ -66,67 +112,49 @@ def _results(house: House) -> dict[str, list[Result]]:
 def test_models_change_while_frames_pass_and_old_frames_are_read_again(
     alone: House, fields: list[Path], tmp_path: Path
 ) -> None:
-    """150 frames, two swaps and a broken model by one worker process; then a recheck that supersedes."""
-    house, alerts, published = alone, queue.Queue[Delivery](), queue.Queue[Delivery]()
-    worker = house.pids("worker")
-    registry = Registry(house.directory / "models")
+    """150 frames or more, two swaps and a broken model by one worker process; then a recheck that supersedes."""
+    worker, registry = alone.pids("worker"), Registry(alone.directory / "models")
     for name in (SECOND, BROKEN):
-        assert _model(house, "add", str(renamed(default_path(), tmp_path / name, name))).returncode == 0
+        registry.add(renamed(default_path(), tmp_path / name, name))
     _break(registry.folder / BROKEN)
-    listener = MqttClient(ServiceSettings(mqtt_port=house.mqtt_port), "listener")
-    listener.subscribe(every("alert"), alerts.put, auto_ack=True)
-    listener.subscribe(every("result"), published.put, auto_ack=True)
-    listener.start()
-    try:
-        assert listener.wait_connected(10)
-        frames = [
-            write_metadata(fields[n % len(fields)].read_bytes(), FrameMetadata(seq=n, um_per_px=0.07))
-            for n in range(150)
-        ]
-        sender = threading.Thread(target=_send, args=(house, frames[:100]))
-        sender.start()
-        refused = _model(house, "use", BROKEN)
-        assert (refused.returncode, "damaged" in refused.stderr) == (1, True)
-        assert _model(house, "use", SECOND).returncode == 0
-        registry.use(BROKEN, "somebody who does not ask")
-        alert = decode(alerts.get(timeout=30).payload, Alert)
-        assert (alert.name, alert.active) == ("model_refused", True)
-        assert f"{SECOND} goes on reading" in alert.text
-        sender.join()
-        assert _model(house, "use", "shipped").returncode == 0
-        assert not decode(alerts.get(timeout=30).payload, Alert).active
-        _send(house, frames[100:])
-        stored = house.wait_for_results("t", "scope", 150)
-        assert house.pids("worker") == worker
-        assert stored.ids == {frame_id(frame) for frame in frames}
+    with Audience(alone) as audience:
+        with Scope(alone, fields) as scope:
+            audience.wait_for(SHIPPED)
+            registry.use(SECOND, "ann")
+            audience.wait_for(SECOND)
+            registry.use(BROKEN, "somebody who does not test it")
+            wait_until(lambda: len(audience.alerts) == 1, "the alert")
+            audience.wait_for(SECOND)
+            registry.use("shipped", "ann")
+            audience.wait_for(SHIPPED)
+        stored = alone.wait_for_results("t", "scope", len(scope.ids))
+        assert alone.pids("worker") == worker
+        assert stored.ids == set(scope.ids)
         assert set(stored.seqs.values()) == {1}
-        results = _results(house)
+        results = _results(alone)
         assert results.keys() == stored.ids
         assert {len(of) for of in results.values()} == {1}
         used = Counter(result.model for of in results.values() for result in of)
         assert used.keys() == {SHIPPED, SECOND}
-        _check_recheck(house, published, used)
-    finally:
-        listener.stop()
+        refusal, end = audience.alerts
+        assert (refusal.name, refusal.active, end.active) == ("model_refused", True, False)
+        assert f"{SECOND} goes on reading" in refusal.text
+        assert "damaged" in refusal.text
+        _check_recheck(alone, used)
+        wait_until(lambda: audience.results == used + Counter({SECOND: used[SHIPPED]}), "all results to be published")
 
 
-def _check_recheck(house: House, published: queue.Queue[Delivery], used: Counter[str]) -> None:
-    """With the second model: what it had not read it reads, once."""
+def _check_recheck(house: House, used: Counter[str]) -> None:
+    """With the second model: what it had not read it reads."""
     command = [*LEUKOSTREAM, "recheck", "--model", SECOND, "--dir", str(house.directory), "--json"]
     command += ["--port", str(house.mqtt_port)]
-    for dry, frames, skipped in (
-        (["--dry-run"], used[SHIPPED], used[SECOND]),
-        ([], used[SHIPPED], used[SECOND]),
-        ([], 0, 150),
-    ):
-        ended = subprocess.run([*command, *dry], capture_output=True, text=True, timeout=100, check=False)
-        assert ended.returncode == 0, ended.stderr
-        told = json.loads(ended.stdout)
-        assert (told["frames"], told["skipped"], told["unreadable"]) == (frames, skipped, 0)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout)
+    assert (told["frames"], told["skipped"], told["unreadable"]) == (used[SHIPPED], used[SECOND], 0)
     again = [of for of in _results(house).values() if len(of) == 2]
     assert len(again) == used[SHIPPED]
     for of in again:
         before, after = sorted(of, key=lambda result: result.at)
         assert (before.model, before.supersedes, after.model, after.supersedes) == (SHIPPED, None, SECOND, SHIPPED)
         assert [cell.p_blast for cell in before.cells] == [cell.p_blast for cell in after.cells]  # the same weights
-    wait_until(lambda: published.qsize() == 150 + used[SHIPPED], "all results to be published")
