@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 from models import metrics
 from models.resampling import auroc_rows, calibration_rows, draw, exact, f1_rows
 
-Case = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.str_]]
+Case = tuple[NDArray[np.int64], NDArray[Any], NDArray[np.str_]]
 
 
 @pytest.fixture
