@@ -80,7 +80,7 @@ def colours(image: RgbImage, where: Mask) -> NDArray[np.float32]:
     if not len(levels):
         return np.zeros(3 * (2 + len(PERCENTILES)), np.float32)
     rows = [levels.mean(0), levels.std(0), *np.percentile(levels, PERCENTILES, axis=0)]
-    return np.concatenate(rows).astype(np.float32)
+    return np.asarray(np.concatenate(rows), np.float32)
 
 
 def _framed(path: Path) -> NDArray[np.float32]:

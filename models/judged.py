@@ -18,6 +18,7 @@ from models.errors import DataMissing
 from models.parameters import chosen
 from models.reader import Classifier
 
+OUTSIDE = "outside of what the model knows"
 NAMED_MOST = 6
 """How many missing patients an error names."""
 
@@ -157,7 +158,7 @@ def elsewhere(checkpoint: Checkpoint, cells: CellSet, threads: int | None = None
 
 def _judged(cells: CellSet, fold: str, judge: Judge) -> HeldApart:
     opinions = judge.classifier.judge(list(cells.crops), list(cells.areas_um2))
-    outside = [None if said.in_domain else said.reason or "outside of what the model knows" for said in opinions]
+    outside = [None if said.in_domain else said.reason or OUTSIDE for said in opinions]
     decided = [decide_cell(said.p_blast, why, judge.limits) for said, why in zip(opinions, outside, strict=True)]
     return HeldApart(
         labels=cells.labels,

@@ -104,9 +104,9 @@ def _fine(network: nn.Module, layers: list[str], inputs: Inputs) -> str:
 
 
 def _early_middle_late(network: nn.Module, layers: list[str]) -> list[str]:
-    """Three of the blocks that a network is a row of; of all modules where there are none."""
+    """The first module of all, and two of the blocks that a network is a row of; of all where there are none."""
     blocks = [name for name in layers if _is_block(network, name)] or layers
-    return list(dict.fromkeys([blocks[0], blocks[len(blocks) // 2], blocks[-1]]))
+    return list(dict.fromkeys([layers[0], blocks[len(blocks) // 2], blocks[-1]]))
 
 
 def _is_block(network: nn.Module, name: str) -> bool:
