@@ -13,7 +13,7 @@ import typer
 
 from broker import logs
 from broker.errors import LeukostreamError, Misconfigured
-from leukostream import __version__
+from leukostream import __version__, model_commands
 
 app = typer.Typer(
     help="Microscope images from the bench to a classified result. Research use only, not for diagnosis.",
@@ -21,6 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+app.add_typer(model_commands.app, name="model")
 
 # typer carries its own click, whose UsageError it does not export: all errors of usage are the base of this one.
 _UsageError: type[Any] = typer.BadParameter.__bases__[0]
@@ -182,6 +184,27 @@ def slide(
 
 
 @app.command()
+def recheck(
+    model: Annotated[str, typer.Option(help="Name of a model of the registry, or 'shipped'.")],
+    where: Annotated[
+        str, typer.Option(help="Frames meant: site=,device=,slide=,decision=,model=,since=,until= with commas.")
+    ] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="Read so many frames at most.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the frames.")] = False,
+    directory: Annotated[
+        Path | None, typer.Option("--dir", help="Folder that was given to 'leukostream up'; else by settings.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="MQTT broker.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the MQTT broker.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Classify stored frames again with another model; its results supersede the earlier ones."""
+    from leukostream.recheck import Plan, run
+
+    return run(Plan(model, where, limit, directory, host, port, dry_run=dry_run, as_json=as_json))
+
+
+@app.command()
 def train(
     data: Annotated[Path, typer.Option(help="Folder of the data sets, see docs/models/data-card.md.")],
     out: Annotated[Path, typer.Option(help="Folder for the checkpoint.")],
@@ -197,12 +220,13 @@ def train(
 def evaluate(
     data: Annotated[Path, typer.Option(help="Folder of the data sets.")],
     model: Annotated[Path | None, typer.Option(help="Folder of a checkpoint; the shipped one if not given.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for report.html, report.json and pictures.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Measure a model on the patients that its training did not see."""
-    from leukostream.learning import run_evaluation
+    """Measure a model on the patients that its training did not see; with --out, write a report."""
+    from leukostream.evaluate import run
 
-    return run_evaluation(data, model, as_json=as_json)
+    return run(data, model, out, as_json=as_json)
 
 
 @app.command()

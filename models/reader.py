@@ -108,6 +108,11 @@ class Reader:
         """Name of the model with its version, and of the profile that it reads by, as it stands in results."""
         return self._classifier.name if self._profile is None else f"{self._classifier.name}-{self._profile.tag}"
 
+    @property
+    def classifier(self) -> Classifier:
+        """What judges its crops."""
+        return self._classifier
+
     def read(self, images: Sequence[Image]) -> list[Reading]:
         """One reading for each image, in order; an image that cannot be decoded is a `no_result` of its own."""
         seen = [self._see(image) for image in images]

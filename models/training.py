@@ -21,10 +21,12 @@ from models.cells import CellClassifier, blend, standardised
 from models.checkpoint import Checkpoint, Manifest, save
 from models.crops import CropSpec
 from models.data import CellSet
+from models.equations import ObjectiveSettings
 from models.evaluation import evaluate
 from models.features import NAMES, table
-from models.fitting import FitSettings, Lesson, Report, fit
-from models.network import NetworkShape
+from models.fitting import Course, FitSettings, Report, fit
+from models.lesson import Lesson, course_of
+from models.network import CellNetwork, NetworkShape, fold
 from models.parameters import SegmentationParameters
 
 LICENCE = (
@@ -48,10 +50,16 @@ class TrainSettings:
     missed_blasts: float = 0.05
     blast: FitSettings = field(default_factory=lambda: FitSettings(augmentation=Augmentation(stain=0.12)))
     kind: FitSettings = field(
-        default_factory=lambda: FitSettings(epochs=60, batch=32, smoothing=0.05, augmentation=Augmentation(stain=0.15))
+        default_factory=lambda: FitSettings(
+            epochs=60,
+            batch=32,
+            objective=ObjectiveSettings(smoothing=0.05),
+            augmentation=Augmentation(stain=0.15),
+        )
     )
     cache: Path = data.CACHE
     threads: int | None = None
+    going_on: bool = False
 
 
 def train(settings: TrainSettings, report: Report) -> Path:
@@ -94,8 +102,8 @@ def _learn_blasts(
     tensors |= _named("numbers", {"mean": mean, "spread": spread})
     for member in range(settings.members):
         report(f"network blast-{member} learns from {int(here.sum())} cells of C-NMC")
-        network = fit(lesson, _shapes(settings)[f"blast-{member}"], settings.blast, settings.seed + member, report)
-        tensors |= _named(f"blast-{member}", network.state_dict())
+        course = course_of(lesson, _shapes(settings)[f"blast-{member}"], settings.blast)
+        tensors |= _fitted(f"blast-{member}", course, settings.blast, settings.seed + member, settings, report)
     return tensors, gate
 
 
@@ -108,8 +116,17 @@ def _learn_kinds(
     gate = domain.fit(_numbers(learned, settings), weights, _numbers(beside, settings))
     lesson = Lesson(np.array(learned.crops), np.zeros((len(learned), 0), np.float32), learned.labels, weights)
     report(f"network kind learns from {len(learned)} cells of PBC")
-    network = fit(lesson, _shapes(settings)["kind"], settings.kind, settings.seed, report)
-    return _named("kind", network.state_dict()) | _gate("kind_domain", gate), gate
+    course = course_of(lesson, _shapes(settings)["kind"], settings.kind)
+    tensors = _fitted("kind", course, settings.kind, settings.seed, settings, report)
+    return tensors | _gate("kind_domain", gate), gate
+
+
+def _fitted(
+    name: str, course: Course, fitting: FitSettings, seed: int, settings: TrainSettings, report: Report
+) -> dict[str, Tensor]:
+    fitted = fit(course, fitting, seed, report, state=settings.out / "state" / f"{name}.pt", going_on=settings.going_on)
+    assert isinstance(fitted.network, CellNetwork)
+    return _named(name, fold(fitted.network).state_dict())
 
 
 def _numbers(cells: CellSet, settings: TrainSettings) -> NDArray[np.float32]:
@@ -173,6 +190,7 @@ def _manifest(
         parameters={
             "segmentation": asdict(SegmentationParameters()),
             "cell_um_per_px": data.CNMC_UM_PER_PX,
+            "surrounded_um_per_px": data.PBC_UM_PER_PX,
             "domain": {"farthest": gate.farthest, "kind_farthest": kind_gate.farthest},
         },
         networks={name: asdict(shape) for name, shape in _shapes(settings).items()},
