@@ -151,5 +151,4 @@ def test_answers_that_depend_on_the_batch_are_found() -> None:
 
 def test_a_trained_network_keeps_its_rounding_within_the_tolerance(trained: Path) -> None:
     """Real batches of one and of many differ by rounding alone."""
-    torch.set_num_threads(1)
     assert sanity(load_reader(trained, 1)) == []
