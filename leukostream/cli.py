@@ -205,6 +205,22 @@ def recheck(
 
 
 @app.command()
+def features(
+    out: Annotated[Path, typer.Option(help="FILE.csv or FILE.parquet.")],
+    paths: Annotated[list[Path] | None, typer.Argument(help="Images, or folders of images.")] = None,
+    cells: Annotated[bool, typer.Option("--cells", help="Each image is one cell, not a field.")] = False,
+    data: Annotated[Path | None, typer.Option(help="Folder of the data sets: measures C-NMC instead.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Folder of the checkpoint that sees the cells.")] = None,
+) -> int:
+    """Measure every cell: shape, geometry, texture, statistics and colour as one table, see docs/features.md."""
+    from leukostream.features import run, run_set
+
+    if bool(paths) == (data is not None):
+        raise Misconfigured("name images to measure, or --data DIR for C-NMC, and not both")
+    return run(paths or [], out, cells=cells, model=model) if data is None else run_set(data, out, model=model)
+
+
+@app.command()
 def train(
     data: Annotated[Path, typer.Option(help="Folder of the data sets, see docs/models/data-card.md.")],
     out: Annotated[Path, typer.Option(help="Folder for the checkpoint.")],

@@ -30,10 +30,11 @@ _HEADLINES = (
 def run(data: Path, model: Path | None, out: Path | None, *, as_json: bool) -> int:
     """Measure a checkpoint; print tables, or everything as JSON; write the report where a folder is named."""
     checkpoint = load(model)
-    told = Console(stderr=True, quiet=as_json or out is None)
+    told = Console(stderr=True)
 
     def tell(line: str) -> None:
-        told.print(f"[dim]{line} ...[/]", highlight=False)
+        if told.is_terminal:
+            told.print(f"[dim]{line} ...[/]", highlight=False)
 
     evaluation = measured_in_full(checkpoint, data, tell)
     page = write(evaluation, out, tell) if out is not None else None

@@ -6,6 +6,7 @@ opens only where the model, behind the map, is right about cells of the laborato
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -105,7 +106,7 @@ def check_figures(
 ) -> dict[str, Any]:
     """How right the model is about labelled cells behind the map; refused cells are counted, not judged."""
     opinions = classifier.judge(cells.mapped(stain), cells.areas_um2)
-    kept = np.array([opinion.in_domain for opinion in opinions], bool)
+    kept = np.array([opinion.in_domain and math.isfinite(opinion.p_blast) for opinion in opinions], bool)
     probability = np.array([opinion.p_blast for opinion in opinions])[kept]
     labels, patients = truth.labels[kept], truth.patients[kept]
     said = np.array([decide_cell(float(p), None, limits).decision for p in probability])

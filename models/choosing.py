@@ -11,7 +11,7 @@ from models.judged import HeldApart
 
 SHEET = 25
 FROM_ONE_PATIENT = 5
-"""No more cells of one patient, so that a sheet shows a class and not a person."""
+"""No more cells of one patient, unless too few patients are there: a sheet shows a class and not a person."""
 
 Numbers = NDArray[np.int64]
 WAYS = {
@@ -21,8 +21,10 @@ WAYS = {
 }
 
 
-def chosen(held: HeldApart, label: int, way: str, most: int = SHEET, from_one: int = FROM_ONE_PATIENT) -> Numbers:
+def chosen(held: HeldApart, label: int, way: str, most: int = SHEET, from_one: int | None = None) -> Numbers:
     """Numbers of at most `most` cells of a class, the plainest case first; of one patient at most `from_one`."""
+    if from_one is None:
+        from_one = max(FROM_ONE_PATIENT, -(-most // max(len(np.unique(held.groups[held.labels == label])), 1)))
     of_class = held.labels == label
     right = held.said == (label == 1)
     doubt = held.decisions == "no_result"

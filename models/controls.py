@@ -55,8 +55,8 @@ def kind_controls(checkpoint: Checkpoint, data_root: Path, cache: Path) -> dict[
         "frame_only": np.stack([_framed(data_root / "pbc" / name) for name in cells.groups]),
         "random_forest": numbers,
     }
-    roles = np.array(split.by_name(list(cells.groups)))
-    return {name: _kinds_by_forest(values, cells.labels, roles) for name, values in columns.items()}
+    fold = split.by_name(list(cells.groups), len(checkpoint.manifest.split["cnmc2019"]))
+    return {name: _kinds_by_forest(values, cells.labels, fold) for name, values in columns.items()}
 
 
 def rim(crop: RgbImage, um_per_px: float) -> Mask:
@@ -80,7 +80,7 @@ def colours(image: RgbImage, where: Mask) -> NDArray[np.float32]:
     if not len(levels):
         return np.zeros(3 * (2 + len(PERCENTILES)), np.float32)
     rows = [levels.mean(0), levels.std(0), *np.percentile(levels, PERCENTILES, axis=0)]
-    return np.concatenate(rows).astype(np.float32)
+    return np.asarray(np.concatenate(rows), np.float32)
 
 
 def _framed(path: Path) -> NDArray[np.float32]:
@@ -96,11 +96,12 @@ def _by_forest(
     return grown.probability(values[held]).astype(np.float64)
 
 
-def _kinds_by_forest(values: NDArray[np.float32], labels: NDArray[np.int64], roles: NDArray[np.str_]) -> float:
+def _kinds_by_forest(values: NDArray[np.float32], labels: NDArray[np.int64], fold: NDArray[np.int64]) -> float:
     from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415  serving does without scikit-learn
 
-    learn, held = roles == "train", roles == "test"
-    grown = RandomForestClassifier(120, min_samples_leaf=2, class_weight="balanced", random_state=SEED, n_jobs=1)
-    said = grown.fit(values[learn], labels[learn]).predict(values[held])
-    truly = labels[held]
-    return float(np.mean([(said[truly == kind] == kind).mean() for kind in np.unique(truly)]))
+    said = np.full(len(labels), -1)
+    for number in np.unique(fold):
+        learn, held = fold != number, fold == number
+        grown = RandomForestClassifier(120, min_samples_leaf=2, class_weight="balanced", random_state=SEED, n_jobs=1)
+        said[held] = grown.fit(values[learn], labels[learn]).predict(values[held])
+    return float(np.mean([(said[labels == kind] == kind).mean() for kind in np.unique(labels)]))

@@ -15,8 +15,8 @@ from models.checkpoint import Checkpoint
 from models.controls import blast_controls, kind_controls
 from models.data import CellSet
 from models.fields import of_fields
-from models.figures import SlideJudge
 from models.judged import HeldApart, KindsApart, divided, elsewhere, held_apart, kinds_apart
+from models.slide_verdicts import left_out_verdicts
 
 Figures = dict[str, Any]
 
@@ -50,7 +50,7 @@ def measure(checkpoint: Checkpoint, data_root: Path, cache: Path = data.CACHE, t
     )
 
 
-def figures_of(measured: Measured, slide: SlideJudge | None = None) -> Figures:
+def figures_of(measured: Measured) -> Figures:
     """Everything that is a function of the judged cells."""
     held = measured.held
     return {
@@ -60,7 +60,7 @@ def figures_of(measured: Measured, slide: SlideJudge | None = None) -> Figures:
             "decided": figures.of_decided(held),
             "abstention": figures.of_abstention(held),
         },
-        "patients": figures.of_patients(held, slide),
+        "patients": figures.of_patients(held, left_out_verdicts(held)),
         "folds": figures.of_folds(held, measured.controls),
         "controls": figures.of_controls(held, measured.controls),
         "kinds": figures.of_kinds(measured.kinds) if measured.kinds else None,

@@ -58,7 +58,7 @@ def scaled(maps: NDArray[np.floating]) -> Maps:
     """Each map (N, H, W) with its largest value at 1; what speaks against is cut off at 0."""
     positive = np.maximum(maps, 0.0)
     most = positive.max((1, 2), keepdims=True)
-    return np.divide(positive, most, out=np.zeros_like(positive), where=most > 0).astype(np.float32)
+    return np.asarray(np.divide(positive, most, out=np.zeros_like(positive), where=most > 0), np.float32)
 
 
 def map_layers(network: nn.Module, inputs: Inputs) -> list[str]:
@@ -153,4 +153,5 @@ def _correlation(one: Maps, other: Maps, inside: NDArray[np.bool_]) -> float:
 def _ssim(ones: Maps, others: Maps) -> float:
     from skimage.metrics import structural_similarity  # noqa: PLC0415  serving does without scikit-image
 
-    return float(np.mean([structural_similarity(a, b, data_range=1.0) for a, b in zip(ones, others, strict=True)]))
+    pairs = zip(ones, others, strict=True)
+    return float(np.mean([structural_similarity(a, b, data_range=1.0) for a, b in pairs]))  # type: ignore[no-untyped-call]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,7 @@ from models import resampling
 from models.data import BLASTNESS
 from models.judged import HeldApart, KindsApart
 from models.resampling import Draws, Figure, Rows, draw, exact
-
-SlideJudge = Callable[[HeldApart], tuple[str, str | None]]
-"""The decision of a slide, and why there is none, from the cells of one patient."""
+from models.slide_verdicts import SlideVerdicts
 
 
 def of_cells(held: HeldApart) -> dict[str, Figure]:
@@ -40,9 +38,9 @@ def of_abstention(held: HeldApart) -> dict[str, Figure]:
     }
 
 
-def of_patients(held: HeldApart, slide: SlideJudge | None = None) -> dict[str, Any]:
+def of_patients(held: HeldApart, slides: SlideVerdicts | None = None) -> dict[str, Any]:
     """A row for each patient, the mean over the patients of a class, and the worst by name."""
-    rows = {str(name): _patient(held.where(held.groups == name), slide) for name in np.unique(held.groups)}
+    rows = {str(name): _patient(held.where(held.groups == name), slides) for name in np.unique(held.groups)}
     classes = {kind: {name: row for name, row in rows.items() if row["class"] == kind} for kind in BLASTNESS}
     summary: dict[str, Any] = {
         "rows": rows,
@@ -51,7 +49,7 @@ def of_patients(held: HeldApart, slide: SlideJudge | None = None) -> dict[str, A
         "worst_of_class": {kind: _worst(members) for kind, members in classes.items() if members},
         "slides": None,
     }
-    if slide is not None:
+    if slides is not None:
         answered = [row for row in rows.values() if row["slide"]["decision"] != "no_result"]
         right = sum((row["slide"]["decision"] == "blast") == (row["class"] == "all") for row in answered)
         summary["slides"] = {
@@ -143,7 +141,7 @@ def _mean_over_patients(held: HeldApart, label: int) -> Figure:
     return draws.figure(np.asarray(rows), np.ones(len(here), bool))
 
 
-def _patient(cells: HeldApart, slide: SlideJudge | None) -> dict[str, Any]:
+def _patient(cells: HeldApart, slides: SlideVerdicts | None) -> dict[str, Any]:
     blast = bool((cells.labels == 1).mean() > 0.5)
     row = {
         "class": BLASTNESS[int(blast)],
@@ -153,8 +151,8 @@ def _patient(cells: HeldApart, slide: SlideJudge | None) -> dict[str, Any]:
         "mean_p": float(cells.probability.mean()),
         **{f"called_{name}": float((cells.decisions == name).mean()) for name in ("blast", "normal", "no_result")},
     }
-    if slide is not None:
-        decision, reason = slide(cells)
+    if slides is not None:
+        decision, reason = slides[str(cells.groups[0])]
         row["slide"] = {"decision": decision, "reason": reason}
     return row
 

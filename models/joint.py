@@ -17,13 +17,13 @@ from torch.nn import functional
 from models import metrics
 from models.augment import augmented, noisy
 from models.calibration import softmax
+from models.cells import BLAST_OUTPUTS
 from models.fitting import Course, FitSettings, Groups, decaying
 from models.lesson import Lesson, logits_of
 from models.network import CellNetwork, NetworkShape, channels_last
 from models.trunks import Lite0, start_from_imagenet
 
 NO_LABEL = -1
-BLAST_OUTPUTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class JointSettings:
 
 @dataclass(frozen=True, slots=True)
 class JointLesson:
-    """Cells of both sets in one `Lesson`, whose labels are those of blasts; `kinds` (N,); NO_LABEL where there is none."""
+    """Cells of both sets as one `Lesson` with the labels of blasts, and `kinds` (N,); NO_LABEL where there is none."""
 
     cells: Lesson
     kinds: NDArray[np.int64]
@@ -127,9 +127,7 @@ def only(lesson: JointLesson, chosen: NDArray[np.bool_]) -> JointLesson:
 
 def _loss(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
     """Mean over the cells that have a label; nothing where none has."""
-    total = functional.cross_entropy(
-        logits, target, ignore_index=NO_LABEL, label_smoothing=smoothing, reduction="sum"
-    )
+    total = functional.cross_entropy(logits, target, ignore_index=NO_LABEL, label_smoothing=smoothing, reduction="sum")
     return total / (target != NO_LABEL).sum().clamp(min=1)
 
 

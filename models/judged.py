@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models import calibration, data, split
-from models.cells import CellClassifier
+from models import data, split
+from models.cells import SERVED, CellClassifier
 from models.checkpoint import Checkpoint
 from models.data import CellSet
 from models.decision import DecisionLimits, decide_cell
@@ -18,6 +18,7 @@ from models.errors import DataMissing
 from models.parameters import chosen
 from models.reader import Classifier
 
+OUTSIDE = "outside of what the model knows"
 NAMED_MOST = 6
 """How many missing patients an error names."""
 
@@ -74,16 +75,21 @@ class Judge:
 def judges(checkpoint: Checkpoint, threads: int | None = None) -> Mapping[str, Judge]:
     """Who judges each part that was kept apart: a model whose training, temperature and thresholds never saw it.
 
-    This is the one place that knows how a checkpoint was trained; a cross-fitted one has an entry for each fold.
+    This is the one place that knows how a checkpoint was trained: cross-fitted, with a network for each fold.
     """
-    return {"test": whole_model(checkpoint, threads)}
+    return {
+        name: Judge(CellClassifier(checkpoint, threads, name), _limits(checkpoint, name))
+        for name in checkpoint.manifest.split["cnmc2019"]
+    }
 
 
 def whole_model(checkpoint: Checkpoint, threads: int | None = None) -> Judge:
     """The model as it serves, for cells of other laboratories."""
-    parameters = checkpoint.manifest.parameters
-    limits = chosen(DecisionLimits, {**checkpoint.manifest.thresholds, **parameters.get("decision", {})})
-    return Judge(CellClassifier(checkpoint, threads), limits)
+    return Judge(CellClassifier(checkpoint, threads), _limits(checkpoint, SERVED))
+
+
+def _limits(checkpoint: Checkpoint, member: str) -> DecisionLimits:
+    return chosen(DecisionLimits, checkpoint.manifest.parameters["calibration"][member])
 
 
 def divided(checkpoint: Checkpoint, data_root: Path, cache: Path) -> tuple[CellSet, NDArray[np.str_]]:
@@ -104,7 +110,7 @@ def divided(checkpoint: Checkpoint, data_root: Path, cache: Path) -> tuple[CellS
 
 def teachers(roles: NDArray[np.str_], fold: str) -> NDArray[np.bool_]:
     """The cells (N,) that whatever judges `fold` may learn from."""
-    return np.asarray(roles == "train" if "train" in roles else (roles != fold) & (roles != ""))
+    return np.asarray((roles != fold) & (roles != ""))
 
 
 def held_apart(
@@ -130,15 +136,19 @@ def joined(parts: list[HeldApart]) -> HeldApart:
 def kinds_apart(
     checkpoint: Checkpoint, data_root: Path, cache: Path = data.CACHE, threads: int | None = None
 ) -> KindsApart:
-    """The PBC cells kept apart, by file, for the set names no patient."""
-    classifier = CellClassifier(checkpoint, threads)
-    cells = data.pbc(data_root, classifier.spec, cache)
-    held = cells.where(np.array(split.by_name(list(cells.groups))) == "test")
-    heat = checkpoint.manifest.temperature["kind"]
-    probability = calibration.softmax(classifier.kind_logits(list(held.crops)) / heat)
-    opinions = classifier.judge(list(held.crops), list(held.areas_um2))
-    named = np.array([opinion.kind is not None for opinion in opinions])
-    return KindsApart(tuple(checkpoint.manifest.kinds), held.labels, probability, named, held.groups)
+    """All PBC cells, each named by a network that never saw its file: the set names no patient."""
+    cells = data.pbc(data_root, checkpoint.manifest.crop, cache)
+    names = list(checkpoint.manifest.split["cnmc2019"])
+    fold = split.by_name(list(cells.groups), len(names))
+    probability = np.zeros((len(cells), len(checkpoint.manifest.kinds)))
+    named = np.zeros(len(cells), bool)
+    for number, name in enumerate(names):
+        here = fold == number
+        classifier, held = CellClassifier(checkpoint, threads, name), cells.where(here)
+        probability[here] = classifier.p_kinds(list(held.crops), list(held.areas_um2))
+        opinions = classifier.judge(list(held.crops), list(held.areas_um2))
+        named[here] = [opinion.kind is not None for opinion in opinions]
+    return KindsApart(tuple(checkpoint.manifest.kinds), cells.labels, probability, named, cells.groups)
 
 
 def elsewhere(checkpoint: Checkpoint, cells: CellSet, threads: int | None = None) -> HeldApart:
@@ -148,7 +158,7 @@ def elsewhere(checkpoint: Checkpoint, cells: CellSet, threads: int | None = None
 
 def _judged(cells: CellSet, fold: str, judge: Judge) -> HeldApart:
     opinions = judge.classifier.judge(list(cells.crops), list(cells.areas_um2))
-    outside = [None if said.in_domain else said.reason or "outside of what the model knows" for said in opinions]
+    outside = [None if said.in_domain else said.reason or OUTSIDE for said in opinions]
     decided = [decide_cell(said.p_blast, why, judge.limits) for said, why in zip(opinions, outside, strict=True)]
     return HeldApart(
         labels=cells.labels,

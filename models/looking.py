@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from models import choosing
-from models.cells import standardised
 from models.checkpoint import Checkpoint
 from models.explanation import Inputs, Maps, Question, Randomised, feature_maps, grad_cam, map_layers, randomised
 from models.features import table
 from models.judged import HeldApart
-from models.network import CellNetwork, NetworkShape, for_serving, prepare
+from models.network import prepare
+from models.serving import network_of, served
 
 CHECKED = 32
 """Cells that the randomisation check looks at."""
@@ -29,13 +29,12 @@ LEAST_SIDE = 6
 class Look:
     """What one network makes of `shown` cells: Grad-CAM for what it says, feature maps by layer, the check.
 
-    The maps in `check` begin with those of `shown`, its figures are of `checked` cells; `share` is the network's part
-    in the log odds, `on_cell` the part of the Grad-CAM maps that lies on the cells and not on the black round them.
+    The maps in `check` begin with those of `shown`, its figures are of `checked` cells; `on_cell` is the part of the
+    Grad-CAM maps that lies on the cells and not on the black round them.
     """
 
     network: str
     layer: str
-    share: float
     shown: HeldApart
     says_blast: NDArray[np.bool_]
     cams: Maps
@@ -47,14 +46,15 @@ class Look:
 
 def look(checkpoint: Checkpoint, held: HeldApart, seed: int = 1) -> Look:
     """Explain the surest right and wrong cells, and check on those and others that the maps depend on the weights."""
-    fold, name, network, share = asked(checkpoint)
-    here = held.where(held.folds == fold)
+    name = asked(checkpoint)
+    network = network_of(checkpoint, name)
+    here = held.where(held.folds == name)
     shown = choosing.surest_of_each(here, EACH)
     others = np.setdiff1d(np.arange(len(here)), shown)
     rng = np.random.default_rng(seed)
     more = rng.choice(others, min(len(others), max(CHECKED - len(shown), 0)), replace=False)
     cells = here.where(np.concatenate([shown, more]))
-    inputs = inputs_of(checkpoint, cells)
+    inputs = inputs_of(checkpoint, name, cells)
     layers = map_layers(network, inputs)
     says = _margins(network, inputs) > 0
     question = speaking_for(network, _fine(network, layers, inputs), says)
@@ -63,7 +63,6 @@ def look(checkpoint: Checkpoint, held: HeldApart, seed: int = 1) -> Look:
     return Look(
         name,
         question.layer,
-        share,
         cells.where(np.arange(count)),
         says[:count],
         cams[:count],
@@ -74,25 +73,15 @@ def look(checkpoint: Checkpoint, held: HeldApart, seed: int = 1) -> Look:
     )
 
 
-def asked(checkpoint: Checkpoint) -> tuple[str, str, nn.Module, float]:
-    """The part kept apart, the name of a network that never saw it, that network, and its share in the decision.
-
-    With `inputs_of` the one place that knows what the networks of a checkpoint are.
-    """
-    name = next(name for name in checkpoint.manifest.networks if name.startswith("blast"))
-    stated = dict(checkpoint.manifest.networks[name])
-    network = CellNetwork(NetworkShape(**(stated | {"widths": tuple(stated["widths"])})), folded=True)
-    network.load_state_dict(checkpoint.part(name))
-    members = sum(other.startswith("blast") for other in checkpoint.manifest.networks)
-    return "test", name, for_serving(network), (1 - float(checkpoint.manifest.recipe["forest_share"])) / members
+def asked(checkpoint: Checkpoint) -> str:
+    """The first part kept apart, which is also the name of the network that never saw it."""
+    return str(next(iter(checkpoint.manifest.split["cnmc2019"])))
 
 
-def inputs_of(checkpoint: Checkpoint, cells: HeldApart) -> Inputs:
-    """What the network takes for N cells: the picture first."""
-    scaling = checkpoint.part("numbers")
+def inputs_of(checkpoint: Checkpoint, member: str, cells: HeldApart) -> Inputs:
+    """What a network takes for N cells: the picture first."""
     numbers = table(list(cells.crops), list(cells.areas_um2), checkpoint.manifest.crop.um_per_px)
-    scaled = standardised(numbers, scaling["mean"].numpy(), scaling["spread"].numpy())
-    return prepare(cells.crops), torch.from_numpy(scaled)
+    return prepare(cells.crops), served(checkpoint, member).scaled(torch.from_numpy(numbers))
 
 
 def speaking_for(network: nn.Module, layer: str, says_blast: NDArray[np.bool_]) -> Question:
@@ -115,9 +104,9 @@ def _fine(network: nn.Module, layers: list[str], inputs: Inputs) -> str:
 
 
 def _early_middle_late(network: nn.Module, layers: list[str]) -> list[str]:
-    """Three of the blocks that a network is a row of; of all modules where there are none."""
+    """The first module of all, and two of the blocks that a network is a row of; of all where there are none."""
     blocks = [name for name in layers if _is_block(network, name)] or layers
-    return list(dict.fromkeys([blocks[0], blocks[len(blocks) // 2], blocks[-1]]))
+    return list(dict.fromkeys([layers[0], blocks[len(blocks) // 2], blocks[-1]]))
 
 
 def _is_block(network: nn.Module, name: str) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.blocks import merged
-from models.trunks import DENSITY_MEAN, DENSITY_SPREAD, Lite0, Residual
+from models.trunks import LIGHT_MIDDLE, LIGHT_SPREAD, Lite0, Residual
 
 Trunk = Literal["residual", "lite0"]
 
@@ -64,15 +64,25 @@ def density(crops: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
 
 
 def pack(densities: Tensor, mask: Tensor) -> Tensor:
-    """Density and mask -> what the network takes (N, 4, S, S): centred, zero outside the cell, channels last."""
-    mean = torch.tensor(DENSITY_MEAN).view(1, 3, 1, 1)
-    inside = (densities - mean) / DENSITY_SPREAD * mask
-    return torch.cat([inside, mask], 1).contiguous(memory_format=torch.channels_last)
+    """Density and mask -> what the network takes (N, 4, S, S), as `from_pixels` makes it of the pixels themselves."""
+    light = (torch.exp(-densities) * 256.0 - 1.0).clamp(0.0, 255.0)
+    return _packed(light, mask)
+
+
+def from_pixels(crops: Tensor) -> Tensor:
+    """Crops (N, S, S, 3) uint8 -> (N, 4, S, S) float32: light about zero, zero outside the cell, and the mask."""
+    light = crops.permute(0, 3, 1, 2).float()
+    return _packed(light, (light.amax(1, keepdim=True) > 0).float())
 
 
 def prepare(crops: NDArray[np.uint8]) -> Tensor:
     """Crops (N, S, S, 3) uint8 RGB -> (N, 4, S, S) float32, as in training without augmentation."""
-    return pack(*density(crops))
+    return from_pixels(torch.from_numpy(np.ascontiguousarray(crops)))
+
+
+def _packed(light: Tensor, mask: Tensor) -> Tensor:
+    inside = (light - LIGHT_MIDDLE) / LIGHT_SPREAD * mask
+    return torch.cat([inside, mask], 1).contiguous(memory_format=torch.channels_last)
 
 
 def fold(network: CellNetwork) -> CellNetwork:

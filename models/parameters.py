@@ -20,12 +20,13 @@ class SegmentationParameters:
     clusters: int = 4
     seed: int = 1
     closing_um: float = 1.8
-    nucleus_min_um2: float = 13.0
+    nucleus_min_um2: float = 20.0
     nuclei_most: int = 200
     clump_max_um2: float = 4000.0
     parted_min_um2: float = 60.0
     parted_radius_um: float = 2.2
     parted_distance_um: float = 8.0
+    joined_max_um2: float = 350.0
     rim_um: float = 0.9
     reach_um: float = 3.2
     cytoplasm_chroma: float = 10.0

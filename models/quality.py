@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from models.view import View
+from models.view import View, light_of
 
 STAINED_CHROMA = 25.0
 """Spread between a pixel's channels, relative to the background, from which it counts as stained."""
@@ -18,7 +18,7 @@ SATURATED = 250.0
 class QualityLimits:
     """The limits of an answer, chosen so that every BCCD field passes and blurred or ill-exposed ones do not."""
 
-    sharpness_least: float = 0.2
+    sharpness_least: float = 0.21
     brightness_least: float = 80.0
     saturated_most: float = 0.5
     contrast_least: float = 0.03
@@ -29,9 +29,9 @@ class QualityLimits:
 class Quality:
     """What was measured on the view of a field; `reason` says why an answer is forbidden, None where it is not.
 
-    `sharpness`: spread of the Laplacian over the spread of green; `brightness`: green of the background (0-255);
-    `saturated`: share of pixels at the white end; `contrast`: spread of green over the background; `stained`: share of
-    pixels with colour.
+    `sharpness`: spread of the Laplacian over the spread of green, both less uneven light; `brightness`: green of the
+    background (0-255); `saturated`: share of pixels at the white end; `contrast`: spread of green over the background;
+    `stained`: share of pixels with colour.
     """
 
     sharpness: float
@@ -56,7 +56,7 @@ class Quality:
 def quality_of(view: View, limits: QualityLimits) -> Quality:
     """Measure a view of a field; cheap, since the view is small."""
     green = cv2.extractChannel(view.rgb, 1)
-    spread = _spread(green)
+    spread = _spread(cv2.subtract(green, light_of(green), dtype=cv2.CV_16S))
     edges = _spread(cv2.Laplacian(green, cv2.CV_16S, ksize=1))
     white = cv2.inRange(view.rgb, np.full(3, SATURATED), np.full(3, 255.0))
     numbers = {

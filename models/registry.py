@@ -29,7 +29,7 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SHADOWS: Final = "shadow"
 """Folder of what shadows found."""
 _FILE, _LOCK = "registry.json", ".lock"
-_KEPT: Final = ("weights.safetensors", "golden.json", "golden/*", "*.md", "manifest.json")
+_KEPT: Final = ("weights.safetensors", "served.onnx", "golden.json", "golden/*", "*.md", "manifest.json")
 _RESERVED: Final = {SHIPPED, SHADOWS}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ from scipy.ndimage import find_objects
 
 from models.crops import Box, Mask, RgbImage
 from models.cytoplasm import candidates, grow, stained, territories
+from models.lobes import Part, owners_of
 from models.nuclei import FINDERS, Bits, close, part, pixels
 from models.parameters import SegmentationParameters
 from models.view import View, factor_for, shrink
@@ -42,32 +43,54 @@ def cells_in(view: View, shape: tuple[int, ...], um_per_px: float, parameters: S
         return []
     tissue = stained(view)
     allowed = candidates(view, nuclei, tissue, coarse_um, parameters)
-    owners = territories(labels) if count > 1 else None
-    places = enumerate(find_objects(labels), start=1)
-    grown = (_grown(number, place, labels, allowed, tissue, owners, coarse_um, parameters) for number, place in places)
-    placed = (_placed(*cell, view.factor, shape, coarse_um) for cell in grown)
+    ground = _Ground(allowed, tissue, territories(labels) if count > 1 else None)
+    grown = _all_grown(labels, ground, coarse_um, parameters)
+    numbers = owners_of(grown, coarse_um, parameters)
+    if numbers.max() < count:
+        grown = _all_grown(numbers[labels], ground.renumbered(numbers), coarse_um, parameters)
+    placed = (_placed(*part, view.factor, shape, coarse_um) for part in grown)
     fitting = [cell for cell in placed if parameters.cell_min_um2 <= cell.area_um2 <= parameters.cell_max_um2]
     return sorted(fitting, key=lambda cell: (cell.box[1], cell.box[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What cells grow on: pixels that may be cytoplasm, stained ones, and to which nucleus each pixel is nearest."""
+
+    allowed: Bits
+    tissue: Bits
+    owners: NDArray[np.int32] | None
+
+    def renumbered(self, numbers: NDArray[np.int32]) -> _Ground:
+        """The same for nuclei that get these numbers."""
+        return replace(self, owners=None if self.owners is None else numbers[self.owners])
+
+
+def _all_grown(
+    labels: NDArray[np.int32], ground: _Ground, coarse_um: float, parameters: SegmentationParameters
+) -> list[Part]:
+    """The cells grown from nuclei labelled 1, 2 …, in that order."""
+    places = enumerate(find_objects(labels), start=1)
+    return [_grown(number, place, labels, ground, coarse_um, parameters) for number, place in places]
 
 
 def _grown(
     number: int,
     place: tuple[slice, slice],
     labels: NDArray[np.int32],
-    allowed: Bits,
-    tissue: Bits,
-    owners: NDArray[np.int32] | None,
+    ground: _Ground,
     coarse_um: float,
     parameters: SegmentationParameters,
-) -> tuple[Bits, Box]:
+) -> Part:
     """The cell grown from one nucleus, in pixels of the view: its mask, and the box of that mask."""
     margin = pixels(parameters.reach_um + parameters.smoothing_um, coarse_um)
     rows, columns = place
     top, left = max(rows.start - margin, 0), max(columns.start - margin, 0)
     here = (slice(top, rows.stop + margin), slice(left, columns.stop + margin))
-    cell = grow((labels[here] == number).astype(np.uint8), allowed[here], tissue[here], coarse_um, parameters)
-    if owners is not None:
-        cell &= owners[here] == number
+    nucleus = (labels[here] == number).astype(np.uint8)
+    cell = grow(nucleus, ground.allowed[here], ground.tissue[here], coarse_um, parameters)
+    if ground.owners is not None:
+        cell &= ground.owners[here] == number
     x, y, w, h = cv2.boundingRect(cell)
     return cell[y : y + h, x : x + w], (left + x, top + y, w, h)
 

@@ -23,6 +23,7 @@ FRACTIONS: Vector = np.arange(101) / 100
 FEWEST_PATIENTS = 5
 """Of each kind: a spread between fewer is a guess."""
 LOG_ODDS_MOST = 2.0
+CELLS_LEAST = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class SlideLimits:
     """`normal` excludes this fraction of blasts and more; what lies below, the interval says."""
     error_most: float = 0.025
     """An answer takes a p-value of its contrary below this: two-sided, the interval's 95 %."""
-    cells_least: int = 10
+    cells_least: int = CELLS_LEAST
     refused_most: float = 0.5
 
     @classmethod

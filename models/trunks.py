@@ -40,7 +40,7 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Prepared crops (N, 4, S, S) -> maps (N, widths[-1], S/16, S/16) at four widths."""
-        maps: Tensor = self.stages(torch.relu(self.stem(x)))
+        maps: Tensor = self.stages(torch.relu(self.stem(_density(x))))
         return maps
 
 
@@ -67,7 +67,7 @@ class Lite0(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Prepared crops (N, 4, S, S) -> maps (N, widths[-1], S/16, S/16) at four or five stages."""
-        maps: Tensor = self.stages(nn.functional.relu6(self.stem(_light(x))))
+        maps: Tensor = self.stages(nn.functional.relu6(self.stem(x[:, :3])))
         return maps
 
 
@@ -85,11 +85,13 @@ def start_from_imagenet(trunk: Lite0) -> None:
     trunk.load_state_dict(weights)
 
 
-def _light(x: Tensor) -> Tensor:
-    """Prepared crops back to pixels as ImageNet's weights know them (N, 3, S, S), zero outside of the cell."""
+def _density(x: Tensor) -> Tensor:
+    """Prepared crops (N, 4, S, S) with optical density in place of light: dye adds up in it (Beer and Lambert)."""
     mean = torch.tensor(DENSITY_MEAN, dtype=x.dtype).view(1, 3, 1, 1)
-    light = (torch.exp(-(x[:, :3] * DENSITY_SPREAD + mean)) * 256 - 1).clamp(0, 255)
-    return ((light - LIGHT_MIDDLE) / LIGHT_SPREAD * x[:, 3:]).contiguous(memory_format=torch.channels_last)
+    mask = x[:, 3:]
+    densities = -torch.log((x[:, :3] * LIGHT_SPREAD + LIGHT_MIDDLE + 1) / 256)
+    inside = (densities - mean) / DENSITY_SPREAD * mask
+    return torch.cat([inside, mask], 1).contiguous(memory_format=torch.channels_last)
 
 
 def _imagenet_file() -> Path:
@@ -105,4 +107,8 @@ def _imagenet_file() -> Path:
 def _unit(stated: dict[str, Tensor], here: str, conv: str, norm: str) -> dict[str, Tensor]:
     names = ("weight", "bias", "running_mean", "running_var")
     normed = {f"{here}.norm.{name}": stated[f"{norm}.{name}"] for name in names}
-    return {f"{here}.conv.weight": stated[f"{conv}.weight"]} | normed | {f"{here}.norm.num_batches_tracked": torch.tensor(0)}
+    return (
+        {f"{here}.conv.weight": stated[f"{conv}.weight"]}
+        | normed
+        | {f"{here}.norm.num_batches_tracked": torch.tensor(0)}
+    )

@@ -13,6 +13,8 @@ from models.crops import RgbImage
 BRIGHT_SHARE = 0.2
 """The brightest fifth of a field is taken for its background, in crowded fields too."""
 LARGEST_FACTOR = 8
+LIGHT_GRID = (4, 3)
+"""What varies over a field as slowly as this grid, in width and height, is uneven light."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,25 @@ VIOLET_ZERO = 64
 
 def shrink(image: RgbImage, factor: int) -> View:
     """A view of an image (H, W, 3), shrunk by a factor that is a power of two."""
+    small = halved(image, factor)
+    return View(small, factor, _background(small))
+
+
+def halved(image: RgbImage, factor: int) -> RgbImage:
+    """The image with its sides halved as often as the power of two says; odd rows and columns are left out."""
     small = image
     for _ in range(factor.bit_length() - 1):
         height, width = small.shape[0] // 2, small.shape[1] // 2
         # exact halves take OpenCV's fast path, several times cheaper than one step by four
-        halved = cv2.resize(small[: height * 2, : width * 2], (width, height), interpolation=cv2.INTER_AREA)
-        small = np.asarray(halved, np.uint8)
-    return View(small, factor, _background(small))
+        small = np.asarray(cv2.resize(small[: height * 2, : width * 2], (width, height), interpolation=cv2.INTER_AREA))
+    return small
+
+
+def light_of(channel: object) -> NDArray[np.uint8]:
+    """The slow changes of a channel (H, W): vignetting, a lamp off centre."""
+    level = np.asarray(channel, np.uint8)
+    coarse = cv2.resize(level, LIGHT_GRID, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(coarse, level.shape[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def factor_for(um_per_px: float, coarsest_um_per_px: float, image: RgbImage) -> int:

@@ -69,14 +69,15 @@ def reliability(held: HeldApart, theme: Theme) -> Figure:
 def probabilities(held: HeldApart, theme: Theme) -> Figure:
     """How often each probability was said of blasts and of normal cells."""
     figure, axes = plot(4.8, 3.4)
-    edges = np.linspace(0, 1, 26)
+    edges = np.linspace(0, 1, 26).tolist()
     for label, (kind, hatch) in enumerate(zip(reversed(BLASTNESS), ("", "////"), strict=True)):
         here = held.probability[held.labels == 1 - label]
         weights = np.full(len(here), 100 / max(len(here), 1))
         colour = theme.blast if kind == "all" else theme.normal
         words = f"{WORDS[kind]} (n = {len(here)})"
-        look = {"facecolor": to_rgba(colour, 0.25), "edgecolor": colour, "hatch": hatch, "lw": 1.8}
-        axes.hist(here, edges, weights=weights, histtype="stepfilled", label=words, **look)
+        _, _, patches = axes.hist(here, edges, weights=weights, histtype="stepfilled", label=words, hatch=hatch, lw=1.8)
+        for patch in np.ravel(np.array(patches, object)):
+            patch.set(facecolor=to_rgba(colour, 0.25), edgecolor=colour)
     axes.set(xlabel="probability of a blast", ylabel="% of the class", xlim=(0, 1))
     axes.legend(fontsize=9.5, loc="upper center")
     return figure
@@ -101,9 +102,7 @@ def kind_confusion(confusion: Sequence[Sequence[int]], kinds: Sequence[str], the
     """Kinds of white cells: the truth by row, what was said by column."""
     figure, axes = plot(6.2, 5.4)
     matrix(axes, np.array(confusion), list(kinds), list(kinds), theme, percent=False)
-    axes.tick_params(axis="x", rotation=40)
-    for label in axes.get_xticklabels():
-        label.set_ha("right")
+    axes.set_xticks(range(len(kinds)), list(kinds), rotation=40, ha="right")
     axes.set(xlabel="said", ylabel="truly")
     return figure
 
@@ -148,5 +147,5 @@ def _roc_line(held: HeldApart, weights: NDArray[np.float64]) -> NDArray[np.float
     last = np.flatnonzero(np.append(np.diff(held.probability[order]) != 0, True))  # ties go up together
     caught = np.cumsum(weights[order] * (held.labels[order] == 1))[last]
     alarms = np.cumsum(weights[order] * (held.labels[order] == 0))[last]
-    points = [np.append(0.0, line / max(line[-1], 1e-12)) for line in (alarms, caught)]
-    return np.asarray(np.interp(GRID, *points))
+    across, up = (np.append(0.0, line / max(line[-1], 1e-12)) for line in (alarms, caught))
+    return np.asarray(np.interp(GRID, across, up))

@@ -11,7 +11,6 @@ from typing import Any
 from models import data
 from models.checkpoint import Checkpoint
 from models.evaluation import Measured, figures_of, measure, of_images, plain
-from models.figures import SlideJudge
 from models.looking import Look, look
 from models.report.page import render
 from models.report.paper import CAVEAT, beside
@@ -40,12 +39,11 @@ def measured_in_full(
     *,
     cache: Path = data.CACHE,
     threads: int | None = None,
-    slide: SlideJudge | None = None,
 ) -> Evaluation:
     """Everything that a report states; `tell` hears what is being done."""
     tell("cells of patients kept apart are judged, by the model and by the controls")
     measured = measure(checkpoint, data_root, cache, threads)
-    found = figures_of(measured, slide)
+    found = figures_of(measured)
     tell("whole fields are read")
     found |= of_images(checkpoint, data_root, cache, threads)
     found["paper"] = beside(found["cells"]["all"])
@@ -69,7 +67,6 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
             "explanation": {
                 "network": seen.network,
                 "layer": seen.layer,
-                "share_of_log_odds": seen.share,
                 "grad_cam_on_cell": seen.on_cell,
                 "cells": seen.checked,
                 "randomisation": figures_of_check(seen.check),

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from leukostream.cli import _run
@@ -82,7 +83,8 @@ def test_a_model_that_fails_its_self_test_does_not_become_live(leukostream: Any,
     folder = directory / "models" / "beta-1"
     checkpoint = load(folder)
     nan = {
-        name: value * float("nan") if value.is_floating_point() else value for name, value in checkpoint.tensors.items()
+        name: value * float("nan") if np.issubdtype(value.dtype, np.floating) else value
+        for name, value in checkpoint.tensors.items()
     }
     save(folder, checkpoint.manifest, nan)
     leukostream("use", "alpha-1")

@@ -42,10 +42,20 @@ def _held_apart() -> list[str]:
     return list(split["test"] if "test" in split else split["fold-0"])
 
 
+def _telling(areas: list[float]) -> FakeClassifier:
+    """A classifier that writes down the area of each cell that it is asked about."""
+
+    def opinion(area: float) -> FakeOpinion:
+        areas.append(area)
+        return FakeOpinion()
+
+    return FakeClassifier(opinion)
+
+
 def test_pasted_cells_are_found_at_their_true_size(real: list[Composite]) -> None:
     """By the way that every frame goes; the areas that the network is told are those of the cut-out cells."""
     areas: list[float] = []
-    classifier = FakeClassifier(lambda area: (areas.append(area), FakeOpinion())[1])
+    classifier = _telling(areas)
     readings = Reader(classifier).read([Image(one.frame, read_metadata(one.frame).um_per_px) for one in real])
     seen = iter(areas)
     told = [[(cell.box, next(seen)) for cell in reading.cells] for reading in readings]
@@ -64,7 +74,7 @@ def test_a_cell_has_the_same_size_alone_and_pasted() -> None:
     single = paint.cell_on_black(200, (96, 68, 178))
     made = composite(paint.smear(), paint.UM_PER_PX, [single], CNMC_UM_PER_PX, "one", np.random.default_rng(1))
     areas: list[float] = []
-    classifier = FakeClassifier(lambda area: (areas.append(area), FakeOpinion())[1])
+    classifier = _telling(areas)
     reader = Reader(classifier)
     reader.read([Image(paint.png(single), CNMC_UM_PER_PX, "cell"), Image(made.frame, paint.UM_PER_PX)])
     alone, pasted = areas

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.crops import CropSpec
 from models.errors import ProfileUnusable
+from models.image import decode
 from models.profile import Profile, load, save
 from models.reader import Image, Reader
+from models.sight import SightParameters, see_field
 from tests.models import paint
 from tests.models.fakes import FakeClassifier
 
@@ -85,4 +88,12 @@ def test_a_reader_with_a_profile_shows_the_network_the_learned_colours() -> None
     assert not np.array_equal(before, after)
     inside = before.max(axis=2) > 0
     np.testing.assert_array_equal(inside, after.max(axis=2) > 0)
-    assert after[inside].mean() < before[inside].mean()  # every channel's density grows by this map
+    np.testing.assert_array_equal(after, profile.stain.apply(before, _background()))
+
+
+def _background() -> tuple[float, float, float]:
+    """Of the painted field, as it was sent."""
+    field = decode(paint.jpeg(paint.smear((320, 240))))
+    seen = see_field(field, paint.UM_PER_PX, CropSpec(), SightParameters())
+    assert seen.background is not None
+    return seen.background

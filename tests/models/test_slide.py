@@ -23,6 +23,7 @@ from models.slide import (
     fraction_of,
     more_cells,
 )
+from models.slide_check import as_slides, slide_figures
 from models.slide_fit import fit_slides, left_out, patients_of, spreads
 from models.slide_limits import Evidence, SlideLimits, doubts
 
@@ -196,3 +197,16 @@ def test_patients_are_needed_and_each_of_one_class() -> None:
         fit_slides(probability[few], labels[few], groups[few])
     with pytest.raises(DataMissing, match="p1 has cells of both classes"):
         fit_slides(probability, labels, np.where(groups == "p20", "p1", groups))
+
+
+def test_each_patient_is_decided_by_limits_that_it_did_not_fit() -> None:
+    """Most simulated patients are answered and few wrongly; an odd one is not saved by limits of its own."""
+    probability, labels, groups = _training(np.random.default_rng(6))
+    slides = as_slides(probability, labels, groups, cells_most=40)
+    figures = slide_figures(slides)
+    assert (figures["patients"], figures["answerable"]) == (sum(PATIENTS), sum(PATIENTS))
+    assert figures["answered"] >= 0.6 * figures["patients"]
+    assert len(figures["wrong"]) <= 2
+    assert {slide.verdict.cells for slide in slides} == {40}
+    odd = np.where(groups == "p0", 0.95, probability)
+    assert "p0" in slide_figures(as_slides(odd, labels, groups))["wrong"]

@@ -15,7 +15,9 @@ LEARNED = Stain((0.5, 0.9, 0.4), (1.2, 2.0, 1.0), (0.1, 0.1, 0.1))
 SAME = StainMap((1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
 
 
-def _cell(seed: int, nucleus: tuple[int, int, int] = (90, 60, 150), pale: tuple[int, int, int] = (170, 150, 190)) -> RgbImage:
+def _cell(
+    seed: int, nucleus: tuple[int, int, int] = (90, 60, 150), pale: tuple[int, int, int] = (170, 150, 190)
+) -> RgbImage:
     """A crop of 64 px on black, with a little noise."""
     crop = np.zeros((64, 64, 3), np.uint8)
     cv2.circle(crop, (32, 32), 24, pale, -1)
@@ -45,7 +47,9 @@ def test_the_lamp_is_no_part_of_the_stain() -> None:
 
 
 @given(st.integers(0, 1000), st.floats(0.3, 3), st.floats(-1, 1))
-def test_what_is_outside_of_the_cell_stays_black_and_nothing_else_becomes_so(seed: int, gain: float, offset: float) -> None:
+def test_what_is_outside_of_the_cell_stays_black_and_nothing_else_becomes_so(
+    seed: int, gain: float, offset: float
+) -> None:
     """Black means "not the cell" to all that follows."""
     cell = _cell(seed)
     made = StainMap((gain,) * 3, (offset,) * 3).apply(cell)

@@ -1,0 +1,68 @@
+"""How good slide decisions are: each patient decided as a slide by limits fitted on all the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.slide import SlideCell, SlideVerdict, decide_slide
+from models.slide_fit import KINDS, Numbers, fit_slides
+from models.slide_limits import CELLS_LEAST, SlideLimits
+
+
+@dataclass(frozen=True, slots=True)
+class PatientSlide:
+    """One patient with its known kind (1 with blasts, 0 without) and the answer to its cells."""
+
+    name: str
+    label: int
+    verdict: SlideVerdict
+
+    @property
+    def answered(self) -> bool:
+        """Whether the slide was decided at all."""
+        return self.verdict.decision != "no_result"
+
+    @property
+    def wrong(self) -> bool:
+        """Whether it was decided, and wrongly."""
+        return self.answered and self.verdict.decision != KINDS[self.label]
+
+
+def as_slides(
+    probability: Numbers,
+    labels: NDArray[np.int64],
+    groups: NDArray[np.str_],
+    limits: SlideLimits | None = None,
+    cells_most: int | None = None,
+    seed: int = 1,
+) -> list[PatientSlide]:
+    """Every patient of N held-apart cells as a slide, of at most `cells_most` cells drawn without replacement."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for name in np.unique(groups):
+        here, others = np.flatnonzero(groups == name), groups != name
+        fitted = fit_slides(probability[others], labels[others], groups[others], limits)
+        if cells_most is not None and len(here) > cells_most:
+            here = rng.choice(here, cells_most, replace=False)
+        verdict = decide_slide([SlideCell(float(p)) for p in probability[here]], fitted)
+        found.append(PatientSlide(str(name), int(labels[here[0]]), verdict))
+    return found
+
+
+def slide_figures(slides: Sequence[PatientSlide], cells_least: int = CELLS_LEAST) -> dict[str, Any]:
+    """Counts for a report; `answerable` are patients of enough cells to be answered at all."""
+    figures: dict[str, Any] = {
+        "patients": len(slides),
+        "answered": sum(slide.answered for slide in slides),
+        "answerable": sum(slide.verdict.cells >= cells_least for slide in slides),
+        "wrong": [slide.name for slide in slides if slide.wrong],
+    }
+    for label, name in enumerate(KINDS):
+        of_kind = [slide for slide in slides if slide.label == label]
+        figures[name] = {"patients": len(of_kind), "answered": sum(slide.answered for slide in of_kind)}
+    return figures
