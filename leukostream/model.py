@@ -14,7 +14,6 @@ from rich.table import Column, Table
 
 from broker.errors import Misconfigured, Unavailable
 from models.choice import SHIPPED
-from models.errors import CheckpointUnusable
 from models.registry import Model, Registry
 from workers.settings import WorkerSettings
 
@@ -108,16 +107,14 @@ def shadow(registry: Registry, name: str | None, *, report: bool, as_json: bool)
 
 def _tested(registry: Registry, name: str) -> str:
     """The key of a model that has passed its self-test; raises `Unavailable` with the reason, and nothing changes."""
-    # torch takes seconds to import, and looking at a registry needs none of it
-    from models.selftest import load_tested  # noqa: PLC0415
+    # torch and OpenCV take seconds to import, and looking at a registry needs none of them
+    from workers.library import RegistryLibrary  # noqa: PLC0415
 
-    model = registry.find(name)
+    model, profile = registry.find(name), WorkerSettings.load().profile
     try:
-        load_tested(model.folder, threads=1)
-    except CheckpointUnusable as error:
+        RegistryLibrary(registry.folder, threads=1, profile=profile).open(model.key)
+    except Misconfigured as error:
         raise Unavailable(f"{model.name} is not taken, {registry.state().live} stays live: {error}") from error
-    except Exception as error:  # a broken model raises whatever it likes
-        raise Unavailable(f"{model.name} is not taken, {registry.state().live} stays live: {error!r}"[:500]) from error
     return model.key
 
 

@@ -29,7 +29,8 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SHADOWS: Final = "shadow"
 """Folder of what shadows found."""
 _FILE, _LOCK = "registry.json", ".lock"
-_KEPT: Final = ("weights.safetensors", "served.onnx", "golden.json", "golden/*", "*.md", "manifest.json")
+_WEIGHTS: Final = "weights.safetensors"
+_KEPT: Final = (_WEIGHTS, "*.onnx", "golden.json", "golden/*", "*.md", "manifest.json")
 _RESERVED: Final = {SHIPPED, SHADOWS}
 
 
@@ -170,16 +171,18 @@ class Registry:
 
 
 def verified(folder: Path) -> Mapping[str, Any]:
-    """The manifest of a checkpoint whose weights have the hash that it states; else CheckpointUnusable."""
+    """The manifest of a checkpoint all of whose files have the hashes that it states; else CheckpointUnusable."""
     manifest = _manifest(folder)
-    weights = folder / "weights.safetensors"
-    try:
-        with weights.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
-    except OSError as error:
-        raise CheckpointUnusable(f"no checkpoint: {weights}: {error.strerror}; name a folder with a model") from None
-    if digest != manifest.get("weights_sha256"):
-        raise CheckpointUnusable(f"{weights} is damaged: its SHA-256 is not the manifest's; copy the folder again")
+    exported = manifest.get("exported", {})
+    for name, wanted in ((_WEIGHTS, manifest.get("weights_sha256")), *exported.items()):
+        file = folder / Path(name).name
+        try:
+            with file.open("rb") as content:
+                digest = hashlib.file_digest(content, "sha256").hexdigest()
+        except OSError as error:
+            raise CheckpointUnusable(f"no checkpoint: {file}: {error.strerror}; name a folder with a model") from None
+        if digest != wanted:
+            raise CheckpointUnusable(f"{file} is damaged: its SHA-256 is not the manifest's; copy the folder again")
     return manifest
 
 

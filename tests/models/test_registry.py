@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -43,7 +44,7 @@ def test_without_a_folder_the_shipped_model_is_live(registry: Registry) -> None:
     """Looking changes nothing on the disk."""
     assert registry.state() == State()
     assert [(model.key, model.trouble) for model in registry.models()] == [(SHIPPED, None)]
-    assert registry.find(checkpoint.load().manifest.name).key == SHIPPED
+    assert registry.find(json.loads((SHIPPED_FOLDER / "manifest.json").read_text())["name"]).key == SHIPPED
     assert not registry.folder.exists()
 
 
@@ -74,13 +75,20 @@ def test_a_model_is_never_replaced(registry: Registry, tmp_path: Path) -> None:
 
 
 def test_a_model_with_a_flipped_byte_is_not_taken(registry: Registry, tmp_path: Path) -> None:
-    """The hash of the manifest tells; nothing is left in the registry."""
+    """The hashes of the manifest tell, of every form of the network; nothing is left in the registry."""
     folder = a_checkpoint(tmp_path / "made", "alpha-1")
-    weights = bytearray((folder / "weights.safetensors").read_bytes())
-    weights[3] ^= 1
-    (folder / "weights.safetensors").write_bytes(bytes(weights))
-    assert "damaged" in refusal(lambda: registry.add(folder))
+    (folder / "served.onnx").write_bytes(b"the network in another form")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    digest = hashlib.sha256(b"the network in another form").hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"exported": {"served.onnx": digest}}))
+    for name in ("weights.safetensors", "served.onnx"):
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(b"\0" + content[1:])
+        assert f"{name} is damaged" in refusal(lambda: registry.add(folder))
+        (folder / name).write_bytes(content)
     assert [model.key for model in registry.models()] == [SHIPPED]
+    assert registry.add(folder).name == "alpha-1"
+    assert (registry.folder / "alpha-1" / "served.onnx").is_file()
 
 
 @pytest.mark.parametrize("name", ["shipped", "shadow", "", "../up", ".hidden", "a" * 65, "a/b"])
