@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
-from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 
 from models.errors import DataMissing
 from models.judged import OUTSIDE, HeldApart
+from models.slide import SlideCell, decide_slide
+from models.slide_fit import fit_slides
 
 SlideVerdicts = Mapping[str, tuple[str, str | None]]
 """By patient: the decision of a slide, and why there is none."""
@@ -18,8 +17,6 @@ SlideVerdicts = Mapping[str, tuple[str, str | None]]
 
 def left_out_verdicts(held: HeldApart) -> SlideVerdicts | None:
     """The verdict on each patient; None where the patients are too few to know what slides look like."""
-    if find_spec("models.slide_fit") is None:
-        return None
     try:
         return {str(name): _verdict(held, str(name)) for name in np.unique(held.groups)}
     except DataMissing:
@@ -27,13 +24,11 @@ def left_out_verdicts(held: HeldApart) -> SlideVerdicts | None:
 
 
 def _verdict(held: HeldApart, name: str) -> tuple[str, str | None]:
-    slide: Any = import_module("models.slide")
-    fitting: Any = import_module("models.slide_fit")
     cells, others = held.where(held.groups == name), held.where(held.groups != name)
-    limits = fitting.fit_slides(others.probability, others.labels, others.groups)
+    limits = fit_slides(others.probability, others.labels, others.groups)
     seen = [
-        slide.SlideCell(float(p) if known else None, None if known else OUTSIDE)
+        SlideCell(float(p) if known else None, None if known else OUTSIDE)
         for p, known in zip(cells.probability, cells.in_domain, strict=True)
     ]
-    verdict = slide.decide_slide(seen, limits)
+    verdict = decide_slide(seen, limits)
     return verdict.decision, verdict.reason
