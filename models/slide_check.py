@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.decision import Decision
+from models.judged import HeldApart
 from models.slide import SlideCell, SlideVerdict, decide_slide
 from models.slide_fit import KINDS, Numbers, fit_slides
 from models.slide_limits import CELLS_LEAST, SlideLimits
+
+OUTSIDE = "outside of the domain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,21 @@ def as_slides(
         verdict = decide_slide([SlideCell(float(p)) for p in probability[here]], fitted)
         found.append(PatientSlide(str(name), int(labels[here[0]]), verdict))
     return found
+
+
+def judge_left_out(held: HeldApart) -> Callable[[HeldApart], tuple[Decision, str | None]]:
+    """Answers the cells of a patient of `held` as a slide, by limits fitted on its other patients; for the report."""
+
+    def judge(cells: HeldApart) -> tuple[Decision, str | None]:
+        others = held.in_domain & ~np.isin(held.groups, np.unique(cells.groups))
+        limits = fit_slides(held.probability[others], held.labels[others], held.groups[others])
+        pairs = zip(cells.probability, cells.in_domain, strict=True)
+        verdict = decide_slide(
+            [SlideCell(float(p)) if known else SlideCell(None, OUTSIDE) for p, known in pairs], limits
+        )
+        return verdict.decision, verdict.reason
+
+    return judge
 
 
 def slide_figures(slides: Sequence[PatientSlide], cells_least: int = CELLS_LEAST) -> dict[str, Any]:
