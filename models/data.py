@@ -16,6 +16,7 @@ from models.errors import DataMissing
 from models.image import open_image
 from models.parameters import SegmentationParameters
 from models.segmentation import cells
+from models.sight import SightParameters, see_cell
 
 CNMC_UM_PER_PX = 0.06
 """Assumed, for the set does not publish it: the median blast is then 12.8 um wide, the median precursor 10.7 um."""
@@ -26,7 +27,7 @@ BCCD_UM_PER_PX = 0.07
 KINDS = ("basophil", "eosinophil", "erythroblast", "ig", "lymphocyte", "monocyte", "neutrophil", "platelet")
 BLASTNESS = ("hem", "all")
 CACHE = Path(".cache") / "crops"
-LAYOUT = 1
+LAYOUT = 2
 
 Piece = tuple[RgbImage, float, int, str, str]
 """A crop, its cell's area in um2, its label, its group and a digest of the image that it comes from."""
@@ -91,40 +92,21 @@ def _cnmc_pieces(manifest: Path, spec: CropSpec) -> Iterator[Piece]:
 def _pbc_pieces(folder: Path, spec: CropSpec) -> Iterator[Piece]:
     for label, kind in enumerate(KINDS):
         for path in _files(folder / kind, "*.jpg"):
-            image = open_image(path)
-            for piece in _central(_found(image, PBC_UM_PER_PX, spec), image.shape):
-                yield piece[0], piece[1], label, f"{kind}/{path.name}", _digest(path)
+            seen = see_cell(open_image(path), PBC_UM_PER_PX, spec, SightParameters())
+            for crop, cell in zip(seen.crops, seen.cells, strict=False):
+                yield crop, cell.area_um2, label, f"{kind}/{path.name}", _digest(path)
 
 
 def _bccd_pieces(folder: Path, spec: CropSpec) -> Iterator[Piece]:
     for path in _files(folder, "*.jpg"):
-        for crop, area, _ in _found(open_image(path), BCCD_UM_PER_PX, spec):
+        for crop, area in _found(open_image(path), BCCD_UM_PER_PX, spec):
             yield crop, area, -1, path.name, _digest(path)
 
 
-Found = tuple[RgbImage, float, tuple[float, float]]
-
-
-def _found(image: RgbImage, um_per_px: float, spec: CropSpec) -> list[Found]:
-    """The cells of an image by the segmentation that serves: crop, area in um2, centre in px."""
-    return [
-        (
-            cut_box(image, cell.box, cell.mask, um_per_px, spec),
-            cell.area_um2,
-            (cell.box[0] + cell.box[2] / 2, cell.box[1] + cell.box[3] / 2),
-        )
-        for cell in cells(image, um_per_px, SegmentationParameters())
-    ]
-
-
-def _central(found: Sequence[Found], shape: Sequence[int]) -> list[Found]:
-    """At most one: the cell nearest the middle, which is the one that an image of PBC is named after."""
-
-    def from_middle(piece: Found) -> float:
-        return float(np.hypot(piece[2][0] - shape[1] / 2, piece[2][1] - shape[0] / 2))
-
-    near = min(found, key=from_middle, default=None)
-    return [near] if near is not None and from_middle(near) < min(shape[:2]) / 4 else []
+def _found(image: RgbImage, um_per_px: float, spec: CropSpec) -> list[tuple[RgbImage, float]]:
+    """The cells of a field by the segmentation that serves: crop and area in um2."""
+    found = cells(image, um_per_px, SegmentationParameters())
+    return [(cut_box(image, cell.box, cell.mask, um_per_px, spec), cell.area_um2) for cell in found]
 
 
 def cached(name: str, source: Path, spec: CropSpec, cache: Path, pieces: Callable[[], Iterator[Piece]]) -> CellSet:
@@ -143,7 +125,7 @@ def cached(name: str, source: Path, spec: CropSpec, cache: Path, pieces: Callabl
 
 
 def _recipe() -> tuple[object, ...]:
-    return CNMC_UM_PER_PX, PBC_UM_PER_PX, BCCD_UM_PER_PX, asdict(SegmentationParameters())
+    return CNMC_UM_PER_PX, PBC_UM_PER_PX, BCCD_UM_PER_PX, asdict(SightParameters())
 
 
 def _gather(pieces: Sequence[Piece], source: Path) -> CellSet:

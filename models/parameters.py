@@ -14,7 +14,7 @@ class SegmentationParameters:
     """How white cells are found; lengths in um, areas in um2, chroma in levels of 255 above the background."""
 
     method: str = "otsu"
-    coarsest_um_per_px: float = 0.4
+    coarsest_um_per_px: float = 0.48
     chroma_floor: float = 40.0
     chroma_cap: float = 50.0
     clusters: int = 4
@@ -32,6 +32,7 @@ class SegmentationParameters:
     smoothing_um: float = 2.4
     cell_min_um2: float = 20.0
     cell_max_um2: float = 900.0
+    lone_min_um2: float = 3.0
 
 
 def chosen(settings: type[Settings], parameters: Mapping[str, Any]) -> Settings:

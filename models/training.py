@@ -190,6 +190,7 @@ def _manifest(
         parameters={
             "segmentation": asdict(SegmentationParameters()),
             "cell_um_per_px": data.CNMC_UM_PER_PX,
+            "surrounded_um_per_px": data.PBC_UM_PER_PX,
             "domain": {"farthest": gate.farthest, "kind_farthest": kind_gate.farthest},
         },
         networks={name: asdict(shape) for name, shape in _shapes(settings).items()},

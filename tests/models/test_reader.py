@@ -128,14 +128,39 @@ def test_the_scale_of_the_cell_set_serves_only_cells_on_black() -> None:
     assert field.quality["scale_source"] == "red cells"
 
 
-def test_an_image_of_a_cell_with_surroundings_is_its_largest_cell() -> None:
-    """Smaller neighbours are not what the picture was taken of."""
-    image = paint.smear((200, 240))
-    paint.white_cell(image, (470, 240), cell_um=16, nucleus_um=11)
+def test_an_image_of_a_cell_with_surroundings_is_the_cell_in_its_middle() -> None:
+    """A larger neighbour is not what the picture was taken of, nor is a platelet nearer to the middle."""
+    image = paint.smear((410, 240))
+    paint.white_cell(image, (410, 430), cell_um=16, nucleus_um=11)
+    paint.disc(image, (275, 240), 2.4, paint.NUCLEUS)
     reading = Reader(_always(0.01)).read([Image(paint.jpeg(image), UM, "cell")])[0]
     assert reading.decision == "normal"
-    assert len(reading.cells) == 1
-    assert reading.cells[0].box[0] > 350
+    (cell,) = reading.cells
+    assert cell.box[0] + cell.box[2] / 2 == pytest.approx(410, abs=8)
+
+
+def test_a_platelet_is_seen_where_the_image_shows_it_alone() -> None:
+    """Too small for a white cell of a field, it is the cell of an image taken of it."""
+    image = paint.glass()
+    paint.red_cells(image, keep_clear=((320, 240),))
+    paint.disc(image, (320, 240), 3, paint.NUCLEUS)
+    content = paint.jpeg(image)
+    lone, field = Reader(_always(0.01)).read([Image(content, UM, "cell"), Image(content, UM)])
+    assert lone.cells[0].box == pytest.approx((295, 215, 50, 50), abs=12)
+    assert field.cells == ()
+
+
+def test_the_usual_scale_of_an_image_of_one_cell_holds_until_red_cells_contradict_it() -> None:
+    """A few red cells measure less well than it is known; at another magnification they are believed."""
+    near, far = (
+        Reader(_always(0.01), SightParameters.of({"surrounded_um_per_px": usual})).read([Image(ONE, modality="cell")])[
+            0
+        ]
+        for usual in (0.085, 0.2)
+    )
+    assert (near.quality["um_per_px"], near.quality["scale_source"]) == (0.085, "usual")
+    assert far.quality["um_per_px"] == pytest.approx(UM, rel=0.1)
+    assert far.quality["scale_source"] == "red cells"
 
 
 @pytest.mark.parametrize("colour", [(0, 0, 0), (20, 5, 20)])
