@@ -12,9 +12,9 @@ import numpy as np
 from models import data, refusals
 from models.crops import CropSpec, Mask, RgbImage, cut
 from models.data import CNMC_UM_PER_PX, CellSet, Piece
-from models.fitting import Progress, silent
 from models.folder import MANIFEST, SHARED, Entry, entries
 from models.image import decode
+from models.progress import Progress, silent
 from models.scan import Scanned, data_hash, scan
 from models.sight import SightParameters, see_cell
 from models.whole import PNG_START
@@ -54,8 +54,7 @@ def masked(content: bytes) -> tuple[RgbImage, Mask] | None:
     if not content.startswith(PNG_START) or content[25] != _WITH_ALPHA:
         return None
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    mask = pixels[..., 3] > 0
-    if mask.all():
+    if pixels is None or (mask := pixels[..., 3] > 0).all():
         return None
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB), np.uint8), np.asarray(mask, bool)
 

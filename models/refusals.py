@@ -114,7 +114,7 @@ def _guess(
     weight = {0: 0.0, 1: 0.0}
     for (other, of), values in shares.items():
         if other != patient:
-            weight[of] += values.get(value, 0.0) / size[of]
+            weight[of] += values.get(value, 0.0) / (size[of] - (of == label))
     if weight[0] == weight[1]:
         return 0.5
     return float(max(weight, key=lambda of: weight[of]) == label)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from models.crops import is_on_black
 from models.errors import DataMissing, DataRefused, UnreadableImage
-from models.fitting import Progress, silent
 from models.folder import Entry
 from models.image import decode
+from models.progress import Progress, silent
 from models.whole import check_whole
 
 VERSION = 1

@@ -24,10 +24,11 @@ from models.data import CellSet
 from models.equations import ObjectiveSettings
 from models.evaluation import evaluate
 from models.features import NAMES, table
-from models.fitting import Course, FitSettings, Report, fit
+from models.fitting import Course, FitSettings, fit
 from models.lesson import Lesson, course_of
 from models.network import CellNetwork, NetworkShape, fold
 from models.parameters import SegmentationParameters
+from models.progress import Report
 
 LICENCE = (
     "Research use only. Learned from C-NMC 2019 (CC BY 3.0 by second-hand description) "
