@@ -51,12 +51,12 @@ bench: setup ## Measure stages, pipeline and a plain tutorial worker in one run
 train: setup ## Train a model on DATA into train-run/
 	@$(PY) -m leukostream train --data $(DATA) --out train-run $(TRAIN)
 
-evaluate: setup ## Evaluate the shipped model on the patients of DATA kept apart
-	@$(PY) -m leukostream evaluate --data $(DATA) $(EVALUATE)
+evaluate: setup ## Report on the shipped model, on the patients of DATA kept apart, into evaluate-run/
+	@$(PY) -m leukostream evaluate --data $(DATA) --out evaluate-run $(EVALUATE)
 
 reference: setup ## Write docs/asyncapi.json and docs/reference.md anew from the code
 	@$(PY) -m broker.asyncapi > docs/asyncapi.json
 	@$(PY) -m leukostream.reference > docs/reference.md
 
 clean: ## Remove what runs have left behind
-	rm -rf demo-run bench-run train-run .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build
+	rm -rf demo-run bench-run train-run evaluate-run .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build

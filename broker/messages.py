@@ -23,6 +23,12 @@ State = Literal["init", "ready", "alert", "disconnected", "lost"]
 FrameId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
+Superseded = Annotated[
+    str | None,
+    msgspec.Meta(
+        description="Model whose result of the same frame no longer holds, as after a recheck; both stay in the store."
+    ),
+]
 Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 
@@ -66,7 +72,7 @@ class Result:
     cells: tuple[CellResult, ...] = ()
     quality: dict[str, float | str | bool | None] = field(default_factory=dict)
     latency_ms: dict[str, float] = field(default_factory=dict)
-    supersedes: str | None = None
+    supersedes: Superseded = None
     v: int = VERSION
 
 

@@ -13,7 +13,7 @@ import typer
 
 from broker import logs
 from broker.errors import LeukostreamError, Misconfigured
-from leukostream import __version__
+from leukostream import __version__, model_commands
 
 app = typer.Typer(
     help="Microscope images from the bench to a classified result. Research use only, not for diagnosis.",
@@ -21,6 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+app.add_typer(model_commands.app, name="model")
 
 # typer carries its own click, whose UsageError it does not export: all errors of usage are the base of this one.
 _UsageError: type[Any] = typer.BadParameter.__bases__[0]
@@ -154,12 +156,52 @@ def classify(
     paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     cells: Annotated[bool, typer.Option("--cells", help="Each image is one cell, not a field.")] = False,
     model: Annotated[Path | None, typer.Option(help="Folder of a checkpoint; the shipped one if not given.")] = None,
+    profile: Annotated[Path | None, typer.Option(help="Profile of the laboratory, see adopt.")] = None,
     as_json: AsJson = False,
 ) -> int:
     """Classify images without a broker: one JSON line an image, a table on a terminal."""
     from leukostream.classify import run
 
-    return run(paths, cells=cells, model=model, as_json=as_json or not sys.stdout.isatty())
+    return run(paths, cells=cells, model=model, profile=profile, as_json=as_json or not sys.stdout.isatty())
+
+
+@app.command()
+def slide(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Images of one slide, or folders of them.")] = None,
+    store: Annotated[Path | None, typer.Option(help="Take the results in this store, instead of images.")] = None,
+    name: Annotated[str | None, typer.Option("--slide", help="Name of the slide in the store.")] = None,
+    site: Annotated[str | None, typer.Option(help="Its site, where several have a slide of that name.")] = None,
+    device: Annotated[str | None, typer.Option(help="Its device, where several have a slide of that name.")] = None,
+    cells: Annotated[bool, typer.Option("--cells", help="Each image is one cell, not a field.")] = False,
+    model: Annotated[Path | None, typer.Option(help="Folder of a checkpoint; the shipped one if not given.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Decide a whole slide: the fraction of blasts with an interval, or how many more cells are needed."""
+    from leukostream.slide import Where, run
+
+    where = Where(tuple(paths or ()), store, name, site, device)
+    return run(where, cells=cells, model=model, as_json=as_json or not sys.stdout.isatty())
+
+
+@app.command()
+def recheck(
+    model: Annotated[str, typer.Option(help="Name of a model of the registry, or 'shipped'.")],
+    where: Annotated[
+        str, typer.Option(help="Frames meant: site=,device=,slide=,decision=,model=,since=,until= with commas.")
+    ] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="Read so many frames at most.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the frames.")] = False,
+    directory: Annotated[
+        Path | None, typer.Option("--dir", help="Folder that was given to 'leukostream up'; else by settings.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="MQTT broker.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the MQTT broker.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Classify stored frames again with another model; its results supersede the earlier ones."""
+    from leukostream.recheck import Plan, run
+
+    return run(Plan(model, where, limit, directory, host, port, dry_run=dry_run, as_json=as_json))
 
 
 @app.command()
@@ -178,12 +220,28 @@ def train(
 def evaluate(
     data: Annotated[Path, typer.Option(help="Folder of the data sets.")],
     model: Annotated[Path | None, typer.Option(help="Folder of a checkpoint; the shipped one if not given.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for report.html, report.json and pictures.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Measure a model on the patients that its training did not see."""
-    from leukostream.learning import run_evaluation
+    """Measure a model on the patients that its training did not see; with --out, write a report."""
+    from leukostream.evaluate import run
 
-    return run_evaluation(data, model, as_json=as_json)
+    return run(data, model, out, as_json=as_json)
+
+
+@app.command()
+def adopt(
+    reference: Annotated[list[Path], typer.Option(help="Fields of the laboratory's reference slide, or folders.")],
+    out: Annotated[Path, typer.Option(help="File for the profile.")],
+    labels: Annotated[Path | None, typer.Option(help="CSV of labelled cells: file, label, patient, reader.")] = None,
+    operator: Annotated[str | None, typer.Option(help="Who answers for it; the user's name if not given.")] = None,
+    um_per_px: Annotated[float | None, typer.Option(help="Microns a pixel, where the images do not say.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Folder of a checkpoint; the shipped one if not given.")] = None,
+) -> int:
+    """Adopt the model for a laboratory's own stain and camera; exit 1 while the evidence does not suffice."""
+    from leukostream.adopt import Request, run
+
+    return run(Request(tuple(reference), labels, out, operator, um_per_px), model)
 
 
 def _status(returned: Any) -> int:

@@ -21,3 +21,7 @@ class StateOfAnother(ValueError):
 
 class DataRefused(ValueError):
     """These images would teach something else than what they are labelled with, or measure what was learned."""
+
+
+class ProfileUnusable(ValueError):
+    """A laboratory's profile is missing, changed, shut, or made for another model."""
