@@ -32,7 +32,7 @@ class GateSettings:
     """
 
     direction: Direction = "always"
-    layer: str = "stages"
+    layer: str = "trunk"
     theta: float = 0.1
 
     def __post_init__(self) -> None:

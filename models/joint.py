@@ -127,7 +127,9 @@ def only(lesson: JointLesson, chosen: NDArray[np.bool_]) -> JointLesson:
 
 def _loss(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
     """Mean over the cells that have a label; nothing where none has."""
-    total = functional.cross_entropy(logits, target, ignore_index=NO_LABEL, label_smoothing=smoothing, reduction="sum")
+    total = functional.cross_entropy(
+        logits, target, ignore_index=NO_LABEL, label_smoothing=smoothing, reduction="sum"
+    )
     return total / (target != NO_LABEL).sum().clamp(min=1)
 
 

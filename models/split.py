@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -19,11 +19,16 @@ TRIES = 4000
 def by_group(groups: Sequence[str], labels: Sequence[int], seed: int) -> dict[str, list[str]]:
     """Role -> patient groups: each class near 60:20:20 in its cells and in its patients, none resting on one patient.
 
-    The best of many seeded random assignments; it looks at how many cells a patient has, never at the cells.
+    A patient with cells of both classes counts with the class that most of them are of. The best of many seeded
+    random assignments; it looks at how many cells a patient has, never at the cells.
     """
-    sizes: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    counts: dict[str, Counter[int]] = defaultdict(Counter)
     for group, label in zip(groups, labels, strict=True):
-        sizes[label][group] += 1
+        counts[group][label] += 1
+    sizes: dict[int, dict[str, int]] = defaultdict(dict)
+    for group, of in counts.items():
+        ((label, _),) = of.most_common(1)
+        sizes[label][group] = of.total()
     chosen: dict[str, list[str]] = {role: [] for role in ROLES}
     rng = np.random.default_rng(seed)
     for label in sorted(sizes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,21 +16,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models import calibration, data, domain, forest, split
+from models import calibration, curves, data, domain, forest, split
 from models.augment import Augmentation
 from models.cells import CellClassifier, blend, standardised
-from models.checkpoint import Checkpoint, Manifest, save
+from models.checkpoint import Checkpoint, Manifest, load, save
 from models.crops import CropSpec
 from models.data import CellSet
 from models.equations import ObjectiveSettings
+from models.errors import DataMissing
 from models.evaluation import evaluate
 from models.features import NAMES, table
 from models.fitting import Course, FitSettings, fit
+from models.flow import step
+from models.labelled import labelled
 from models.lesson import Lesson, course_of
 from models.network import CellNetwork, NetworkShape, fold
 from models.parameters import SegmentationParameters
-from models.progress import Report
+from models.progress import Progress, Report, silent
 
+STATE = "state"
+"""Folder of the unfinished networks, which `going_on` goes on from; gone when all are finished."""
 LICENCE = (
     "Research use only. Learned from C-NMC 2019 (CC BY 3.0 by second-hand description) "
     "and PBC Barcelona (CC BY 4.0); see docs/models/data-card.md."
@@ -63,32 +69,43 @@ class TrainSettings:
     going_on: bool = False
 
 
-def train(settings: TrainSettings, report: Report) -> Path:
+def train(settings: TrainSettings, report: Report, progress: Progress = silent) -> Path:
     """Train, calibrate, measure and write a checkpoint to `settings.out`; `report` is told line by line how it goes."""
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
-    report(f"cells are read from {settings.data_root} (kept in {settings.cache} for the next time)")
-    blasts = data.cnmc(settings.data_root, settings.crop, settings.cache)
-    kinds = data.pbc(settings.data_root, settings.crop, settings.cache)
+    step(report, "scan", f"{settings.data_root} (its cells are kept in {settings.cache} for the next time)")
+    gathered = labelled(settings.data_root, settings.crop, settings.cache, progress)
+    for note in gathered.notes:
+        report(f"note: {note}")
+    blasts, kinds = gathered.cells, _kinds(settings)
     groups = split.by_group(list(blasts.groups), list(blasts.labels), settings.seed)
+    step(report, "split", "by patient, " + ", ".join(f"{len(names)} for {role}" for role, names in groups.items()))
+    step(report, "parameters", f"seed {settings.seed}, {settings.blast.epochs} epochs, {settings.blast.objective}")
+    step(report, "labels", _counted(blasts))
+    step(
+        report,
+        "train",
+        f"{settings.members} networks for blast or normal" + (", one for kinds" if kinds is not None else ""),
+    )
     roles = split.roles_of(list(blasts.groups), groups)
     split.check_no_leak(list(blasts.groups), list(blasts.digests), list(roles))
-    blast_tensors, gate = _learn_blasts(blasts, roles, settings, report)
-    kind_tensors, kind_gate = _learn_kinds(kinds, settings, report)
+    blast_tensors, gate = _learn_blasts(blasts, roles, settings, report, progress)
+    kind_tensors, kind_gate = _learn_kinds(kinds, settings, report, progress)
     tensors = blast_tensors | kind_tensors
-    manifest = _manifest(settings, groups, gate, kind_gate)
+    manifest = _manifest(settings, gathered.sha256, groups, gate, kind_gate)
     draft = save(settings.out, manifest, tensors)
-    calibrated = _calibrated(draft, blasts.where(roles == "validation"), _held(kinds, "validation"), settings)
+    calibrated = _calibrated(draft, blasts.where(roles == "validation"), kinds, settings)
     checkpoint = save(settings.out, calibrated, tensors)
-    report("measured on the patients held apart")
+    step(report, "test", "measured on the patients held apart")
     measured = evaluate(checkpoint, settings.data_root, settings.cache)
     save(settings.out, replace(calibrated, metrics=measured), tensors)
+    shutil.rmtree(settings.out / STATE)
     report(f"checkpoint {manifest.name} is in {settings.out}")
     return settings.out
 
 
 def _learn_blasts(
-    cells: CellSet, roles: NDArray[np.str_], settings: TrainSettings, report: Report
+    cells: CellSet, roles: NDArray[np.str_], settings: TrainSettings, report: Report, progress: Progress
 ) -> tuple[dict[str, Tensor], domain.DomainGate]:
     """Forest, domain gate and networks from the training patients; the gate's reach from the validation patients."""
     numbers = _numbers(cells, settings)
@@ -98,34 +115,76 @@ def _learn_blasts(
     grown = forest.grow(numbers[here], cells.labels[here], weights, settings.seed)
     mean = (weights @ numbers[here]).astype(np.float32)
     spread = (np.sqrt(weights @ (numbers[here] - mean) ** 2) + 1e-6).astype(np.float32)
-    lesson = Lesson(cells.crops[here], standardised(numbers[here], mean, spread), cells.labels[here], weights)
+    scaled = standardised(numbers, mean, spread)
+    lesson = Lesson(cells.crops[here], scaled[here], cells.labels[here], weights)
+    other = Lesson(
+        cells.crops[beside],
+        scaled[beside],
+        cells.labels[beside],
+        calibration.patient_weights(cells.groups[beside], cells.labels[beside]),
+    )
     tensors = _named("forest", asdict(grown)) | _gate("domain", gate)
     tensors |= _named("numbers", {"mean": mean, "spread": spread})
     for member in range(settings.members):
-        report(f"network blast-{member} learns from {int(here.sum())} cells of C-NMC")
-        course = course_of(lesson, _shapes(settings)[f"blast-{member}"], settings.blast)
-        tensors |= _fitted(f"blast-{member}", course, settings.blast, settings.seed + member, settings, report)
+        report(f"network blast-{member} learns from {int(here.sum())} cells")
+        course = course_of(lesson, _shapes(settings)[f"blast-{member}"], settings.blast, other)
+        tensors |= _fitted(
+            f"blast-{member}", course, settings.blast, settings.seed + member, settings, report, progress
+        )
     return tensors, gate
 
 
 def _learn_kinds(
-    cells: CellSet, settings: TrainSettings, report: Report
+    cells: CellSet | None, settings: TrainSettings, report: Report, progress: Progress
 ) -> tuple[dict[str, Tensor], domain.DomainGate]:
     """The network of kinds, and the gate that tells the cells it may name: other stains get no kind."""
+    if cells is None:
+        report("no pbc folder: the kinds are those of the shipped model")
+        return _shipped_kinds(settings)
     learned, beside = _held(cells, "train"), _held(cells, "validation")
     weights = calibration.patient_weights(learned.groups, learned.labels)
     gate = domain.fit(_numbers(learned, settings), weights, _numbers(beside, settings))
     lesson = Lesson(np.array(learned.crops), np.zeros((len(learned), 0), np.float32), learned.labels, weights)
     report(f"network kind learns from {len(learned)} cells of PBC")
     course = course_of(lesson, _shapes(settings)["kind"], settings.kind)
-    tensors = _fitted("kind", course, settings.kind, settings.seed, settings, report)
+    tensors = _fitted("kind", course, settings.kind, settings.seed, settings, report, progress)
     return tensors | _gate("kind_domain", gate), gate
 
 
+def _kinds(settings: TrainSettings) -> CellSet | None:
+    there = (settings.data_root / "pbc").is_dir()
+    return data.pbc(settings.data_root, settings.crop, settings.cache) if there else None
+
+
+def _shipped_kinds(settings: TrainSettings) -> tuple[dict[str, Tensor], domain.DomainGate]:
+    shipped = load()
+    if shipped.manifest.crop != settings.crop:
+        raise DataMissing(f"{settings.data_root} has no pbc folder, and the shipped kinds need {shipped.manifest.crop}")
+    part, reach = shipped.part("kind_domain"), float(shipped.manifest.parameters["domain"]["kind_farthest"])
+    tensors = {name: value for name, value in shipped.tensors.items() if name.startswith(("kind.", "kind_domain."))}
+    return tensors, domain.DomainGate(part["centre"].numpy(), part["precision"].numpy(), reach)
+
+
+def _counted(cells: CellSet) -> str:
+    def count(label: int, name: str) -> str:
+        here = cells.labels == label
+        return f"{int(here.sum())} {name} of {len(np.unique(cells.groups[here]))} patients"
+
+    return f"{count(1, 'blasts')}, {count(0, 'normal cells')}"
+
+
 def _fitted(
-    name: str, course: Course, fitting: FitSettings, seed: int, settings: TrainSettings, report: Report
+    name: str,
+    course: Course,
+    fitting: FitSettings,
+    seed: int,
+    settings: TrainSettings,
+    report: Report,
+    progress: Progress,
 ) -> dict[str, Tensor]:
-    fitted = fit(course, fitting, seed, report, state=settings.out / "state" / f"{name}.pt", going_on=settings.going_on)
+    state = settings.out / STATE / f"{name}.pt"
+    fitted = fit(course, fitting, seed, report, state=state, going_on=settings.going_on, progress=progress)
+    curves.add(settings.out, name, fitted.epochs)
     assert isinstance(fitted.network, CellNetwork)
     return _named(name, fold(fitted.network).state_dict())
 
@@ -138,7 +197,7 @@ def _gate(prefix: str, gate: domain.DomainGate) -> dict[str, Tensor]:
     return _named(prefix, {"centre": gate.centre, "precision": gate.precision})
 
 
-def _calibrated(draft: Checkpoint, blasts: CellSet, kinds: CellSet, settings: TrainSettings) -> Manifest:
+def _calibrated(draft: Checkpoint, blasts: CellSet, kinds: CellSet | None, settings: TrainSettings) -> Manifest:
     """The blend, temperatures and thresholds, from validation patients and files only."""
     classifier = CellClassifier(draft, settings.threads)
     weights = calibration.patient_weights(blasts.groups, blasts.labels)
@@ -154,9 +213,7 @@ def _calibrated(draft: Checkpoint, blasts: CellSet, kinds: CellSet, settings: Tr
         false_blasts=settings.false_blasts,
         missed_blasts=settings.missed_blasts,
     )
-    kind = calibration.temperature(
-        classifier.kind_logits(list(kinds.crops)), kinds.labels, np.full(len(kinds), 1 / len(kinds))
-    )
+    kind = _kind_temperature(classifier, kinds)
     return replace(
         draft.manifest,
         temperature={"blast": heat, "kind": kind},
@@ -166,8 +223,21 @@ def _calibrated(draft: Checkpoint, blasts: CellSet, kinds: CellSet, settings: Tr
     )
 
 
+def _kind_temperature(classifier: CellClassifier, kinds: CellSet | None) -> float:
+    if kinds is None:
+        return float(load().manifest.temperature["kind"])
+    held = _held(kinds, "validation")
+    return calibration.temperature(
+        classifier.kind_logits(list(held.crops)), held.labels, np.full(len(held), 1 / len(held))
+    )
+
+
 def _manifest(
-    settings: TrainSettings, groups: Mapping[str, Any], gate: domain.DomainGate, kind_gate: domain.DomainGate
+    settings: TrainSettings,
+    data_sha256: str,
+    groups: Mapping[str, Any],
+    gate: domain.DomainGate,
+    kind_gate: domain.DomainGate,
 ) -> Manifest:
     now = datetime.now(UTC)
     recipe = {
@@ -181,7 +251,7 @@ def _manifest(
     return Manifest(
         name=f"all-cells-{now:%Y%m%d}-{settings.seed}",
         created=now.isoformat(timespec="seconds"),
-        data_sha256=data.data_hash(settings.data_root),
+        data_sha256=data_sha256,
         split={"cnmc2019": groups, "pbc": "by the hash of the file name"},
         seed=settings.seed,
         metrics={},

@@ -105,8 +105,4 @@ def _imagenet_file() -> Path:
 def _unit(stated: dict[str, Tensor], here: str, conv: str, norm: str) -> dict[str, Tensor]:
     names = ("weight", "bias", "running_mean", "running_var")
     normed = {f"{here}.norm.{name}": stated[f"{norm}.{name}"] for name in names}
-    return (
-        {f"{here}.conv.weight": stated[f"{conv}.weight"]}
-        | normed
-        | {f"{here}.norm.num_batches_tracked": torch.tensor(0)}
-    )
+    return {f"{here}.conv.weight": stated[f"{conv}.weight"]} | normed | {f"{here}.norm.num_batches_tracked": torch.tensor(0)}
