@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from broker.errors import LeukostreamError
-from leukostream.train import bars
+from leukostream.bars import bars
 from models.checkpoint import load
 from models.data import data_hash as shared_hash
 from models.folder import SHARED, entries

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
 
 from broker.errors import Misconfigured
+from leukostream.bars import bars
 from leukostream.evaluate import show
 from models.checkpoint import load
 from models.equations import Direction, GateSettings, Loss, ObjectiveSettings
 from models.labelled import SIGHT
-from models.progress import Progress, Report, silent
+from models.progress import Progress, Report
 from models.training import TrainSettings, train
 from workers.reviewed import gather
 
@@ -96,21 +94,3 @@ def _places(plan: Plan, root: Path) -> Iterator[tuple[str, object]]:
     if plan.store is not None:
         yield "reviewed cells", root
     yield "classify with it", f"leukostream classify --model {plan.out} DIR"
-
-
-@contextmanager
-def bars(console: Console) -> Iterator[Progress]:
-    """A bar for each thing that is counted, on a terminal only."""
-    if not console.is_terminal:
-        yield silent
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=console, transient=True) as bars:
-        tasks = {}
-
-        def progress(what: str, done: int, of: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=of)
-            bars.update(tasks[what], completed=done, total=of, visible=done < of)
-
-        yield progress

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from models import data, refusals
-from models.crops import CropSpec, Mask, RgbImage, cut
+from models.crops import CropSpec, Mask, RgbImage, cut, cut_box
 from models.data import CNMC_UM_PER_PX, CellSet, Piece
 from models.folder import MANIFEST, SHARED, Entry, entries
 from models.image import decode
@@ -33,7 +33,7 @@ class Labelled:
 
 
 def labelled(root: Path, spec: CropSpec, cache: Path = data.CACHE, progress: Progress = silent) -> Labelled:
-    """Read a folder; DataMissing, DataRefused and UnreadableImage say why it is no data to learn from."""
+    """Read a folder; DataMissing and DataRefused say why it is no data to learn from."""
     folder, stated = entries(root)
     scanned = scan(folder, stated, cache, progress)
     notes = refusals.check(folder, scanned)
@@ -61,18 +61,20 @@ def masked(content: bytes) -> tuple[RgbImage, Mask] | None:
 
 def _pieces(folder: Path, scanned: Sequence[Scanned], spec: CropSpec, progress: Progress) -> Iterator[Piece]:
     for number, one in enumerate(scanned, start=1):
-        found = _cut(folder, one.entry, spec)
+        found = cut_of(folder, one.entry, spec)
         if found is not None:
             yield found[0], found[1], one.entry.is_blast, one.entry.patient, one.identity
         progress("cells cut out", number, len(scanned))
 
 
-def _cut(folder: Path, entry: Entry, spec: CropSpec) -> tuple[RgbImage, float] | None:
+def cut_of(folder: Path, entry: Entry, spec: CropSpec) -> tuple[RgbImage, float] | None:
     """Crop and area in um2; None where the image shows no cell that would be judged in serving either."""
     content = (folder / entry.file).read_bytes()
     if entry.um_per_px and (cut_out := masked(content)):
         image, mask = cut_out
-        area_um2 = entry.area_um2 or float(mask.sum()) * entry.um_per_px**2
-        return cut(image, mask, entry.um_per_px, spec), area_um2
+        if entry.area_um2:  # written by us: the whole picture is the box that serving would cut
+            box = (0, 0, mask.shape[1], mask.shape[0])
+            return cut_box(image, box, mask, entry.um_per_px, spec), entry.area_um2
+        return cut(image, mask, entry.um_per_px, spec), float(mask.sum()) * entry.um_per_px**2
     seen = see_cell(decode(content), entry.um_per_px, spec, SIGHT)
     return (seen.crops[0], seen.cells[0].area_um2) if seen.crops else None

@@ -38,7 +38,7 @@ class Scanned:
 def scan(
     folder: Path, entries: Sequence[Entry], cache: Path | None = None, progress: Progress = silent
 ) -> list[Scanned]:
-    """Read every image; DataMissing, DataRefused or UnreadableImage name the file that stops it."""
+    """Read every image; DataMissing or DataRefused names the file that stops it."""
     kept = cache / f"scan-{_mark(folder, entries)}.json" if cache else None
     if kept and kept.is_file():
         return [Scanned(Entry(**row.pop("entry")), **row) for row in json.loads(kept.read_text())]
@@ -69,7 +69,7 @@ def _scanned(folder: Path, entry: Entry) -> Scanned:
     except OSError as error:
         raise DataMissing(f"{path}: {error.strerror or error}; the manifest names it") from None
     except UnreadableImage as error:
-        raise UnreadableImage(f"{path}: {error}; take it out, or get it anew") from None
+        raise DataRefused(f"{path}: {error}; take it out, or get it anew") from None
     digest = hashlib.sha256(content).hexdigest()
     if entry.sha256 and entry.sha256 != digest:
         raise DataRefused(f"{path} is not the image that the manifest names: its SHA-256 is {digest}")

@@ -33,8 +33,6 @@ LEAST_OVERLAP = 0.3
 """Intersection over union from which on a found cell is the reviewed one."""
 COLUMNS = ("file", "label", "patient_group", "source", "um_per_px", "area_um2")
 Row = dict[str, str]
-Slide = tuple[str, str | None]
-"""Site and slide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ def gather(store: Path, out: Path, parameters: SightParameters, progress: Progre
     patients = _patients(frames)
     files, rows, left_out = FileStore(store), list[Row](), Counter[str]()
     for number, (key, reviews) in enumerate(sorted(frames.items(), key=lambda item: item[0].frame), start=1):
-        patient = patients.get((key.site, key.slide))
+        patient = patients.get(key)
         if patient is None:
             left_out["names neither slide nor patient"] += len({cell.box for one in reviews for cell in one.cells})
         else:
@@ -81,18 +79,17 @@ def _by_frame(store: Path) -> dict[FrameKey, list[Review]]:
     return frames
 
 
-def _patients(frames: Mapping[FrameKey, Sequence[Review]]) -> dict[Slide, str]:
-    """Whose cells a slide holds: the patient that any review of it states, else the slide stands for one."""
-    stated: dict[Slide, set[str]] = defaultdict(set)
+def _patients(frames: Mapping[FrameKey, Sequence[Review]]) -> dict[FrameKey, str]:
+    """Whose cells a frame shows: the patient that any review of its slide states, else the slide stands for one."""
+    slides = {key: key.slide or next((one.slide for one in said if one.slide), None) for key, said in frames.items()}
+    stated: dict[tuple[str, str], set[str]] = defaultdict(set)
     for key, reviews in frames.items():
-        slides = {key.slide} | {review.slide for review in reviews if review.slide}
-        if named := slides - {None}:
-            stated[key.site, key.slide or min(slide for slide in named if slide)] |= set()
-        stated[key.site, key.slide] |= {review.patient for review in reviews if review.patient}
+        stated[key.site, slides[key] or key.id] |= {review.patient for review in reviews if review.patient}
     for (site, slide), names in stated.items():
-        if slide is not None and len(names) > 1:
+        if len(names) > 1:
             raise Reject(f"slide {slide} of {site} has two patients in its reviews, {' and '.join(sorted(names))}")
-    return {slide: min(names, default=slide[1] or "") for slide, names in stated.items() if names or slide[1]}
+    whose = {key: min(stated[key.site, slide or key.id], default=slide) for key, slide in slides.items()}
+    return {key: patient for key, patient in whose.items() if patient is not None}
 
 
 def _write(
@@ -116,7 +113,9 @@ def _write(
         file = f"cells/{label}/{patient}/{key.id[:16]}-{at}.png"
         _keep(_made(out / file), cut_out(image, found[at]))
         source = f"{key.site}/{key.device}"
-        yield dict(zip(COLUMNS, (file, label, patient, source, str(um_per_px), repr(found[at].area_um2)), strict=True))
+        yield dict(
+            zip(COLUMNS, (file, label, patient, source, str(um_per_px), repr(float(found[at].area_um2))), strict=True)
+        )
 
 
 def _agreed(reviews: Sequence[Review], found: Sequence[Cell], left_out: Counter[str]) -> dict[int, str]:

@@ -14,10 +14,10 @@ from broker.errors import Misconfigured, Reject
 from broker.frame import FrameMetadata, frame_id, write_metadata
 from broker.keys import FrameKey, frame_key, parse_review
 from broker.messages import Review, ReviewedCell, decode, encode
-from models.crops import CropSpec, cut
+from models.crops import CropSpec
 from models.folder import entries
 from models.image import decode as pixels_of
-from models.labelled import SIGHT, masked
+from models.labelled import SIGHT, cut_of
 from models.sight import see_field
 from tests.models import paint
 from workers.filestore import FileStore
@@ -101,11 +101,10 @@ def test_reviewed_cells_are_cut_as_in_serving(bench: Bench, tmp_path: Path) -> N
     spec = CropSpec(64, 0.3)
     served = see_field(pixels_of(bench.store.get_frame(key)), paint.UM_PER_PX, spec, SIGHT)
     for entry, crop, cell in zip(stated, served.crops, served.cells, strict=True):
-        kept = masked((folder / entry.file).read_bytes())
-        assert kept is not None
-        assert entry.um_per_px is not None
-        np.testing.assert_array_equal(cut(*kept, entry.um_per_px, spec), crop)
-        assert entry.area_um2 == cell.area_um2
+        cut = cut_of(folder, entry, spec)
+        assert cut is not None
+        np.testing.assert_array_equal(cut[0], crop)
+        assert cut[1] == cell.area_um2
 
 
 def test_the_newest_word_counts_and_a_difference_leaves_the_cell_out(bench: Bench, tmp_path: Path) -> None:
