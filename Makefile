@@ -8,7 +8,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 READY := $(VENV)/.ready
 DATA ?= $(or $(LEUKO_DATA),../shared/data)
 
-.PHONY: help setup system demo test lint format bench train evaluate reference clean
+.PHONY: help setup system demo test lint format bench train ablation evaluate reference clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,9 @@ bench: setup ## Measure stages, pipeline and a plain tutorial worker in one run
 
 train: setup ## Train a model on DATA into train-run/
 	@$(PY) -m leukostream train --data $(DATA) --out train-run $(TRAIN)
+
+ablation: setup ## Compare the options of the paper's equations on patients of DATA held apart
+	@OMP_NUM_THREADS=1 $(PY) -m models.ablation --data $(DATA) $(ABLATION)
 
 evaluate: setup ## Report on the shipped model, on the patients of DATA kept apart, into evaluate-run/
 	@$(PY) -m leukostream evaluate --data $(DATA) --out evaluate-run $(EVALUATE)

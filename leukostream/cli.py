@@ -225,14 +225,41 @@ def features(
 
 @app.command()
 def train(
-    data: Annotated[Path, typer.Option(help="Folder of the data sets, see docs/models/data-card.md.")],
-    out: Annotated[Path, typer.Option(help="Folder for the checkpoint.")],
+    out: Annotated[Path, typer.Option(help="Folder for the checkpoint and the learning curves.")],
+    data: Annotated[Path | None, typer.Option(help="Folder of labelled cells, see docs/data.md.")] = None,
+    store: Annotated[Path | None, typer.Option(help="Store, to learn from its reviewed frames.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split, the networks and the draws.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted training stopped.")] = False,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the networks for blast or normal.")] = None,
+    loss: Annotated[str, typer.Option(help="cross_entropy, confidence_penalty, squared_error.")] = "cross_entropy",
+    smoothing: Annotated[float, typer.Option(help="Label smoothing of cross_entropy.")] = 0.1,
+    beta: Annotated[float, typer.Option(help="Weight of the confidence penalty (equation 4).")] = 0.1,
+    gate_direction: Annotated[str, typer.Option(help="always, below (the text) or above (the formula).")] = "always",
+    gate_layer: Annotated[str, typer.Option(help="Layer whose busy units open the gate (equations 1, 2).")] = "trunk",
+    gate_theta: Annotated[float, typer.Option(help="Share of its units, at most 0.577.")] = 0.1,
+    penalty: Annotated[float, typer.Option(help="lambda of the penalty on weights (equation 6).")] = 0.0,
+    share: Annotated[float, typer.Option(help="p of that penalty, from 1/2 to 1/10 (equation 5).")] = 0.5,
 ) -> int:
-    """Train a model: split by patient, fit, calibrate, measure on the patients held apart."""
-    from leukostream.learning import run_training
+    """Train a model: scan, split by patient, fit, calibrate, measure on the patients held apart."""
+    from leukostream.train import Plan, objective, run
 
-    return run_training(data, out, seed)
+    chosen = objective(loss, smoothing, beta, (gate_direction, gate_layer, gate_theta), share, penalty)
+    return run(Plan(data, store, out, seed, resume, epochs, chosen))
+
+
+data_app = typer.Typer(help="Folders of labelled cells.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+
+@data_app.command("verify")
+def data_verify(
+    directory: Annotated[Path, typer.Argument(help="Folder of labelled cells, see docs/data.md.")],
+    model: Annotated[Path | None, typer.Option(help="Checkpoint that should have learned from it.")] = None,
+) -> int:
+    """Read every image, hold it against the manifest, and print the hash of it all."""
+    from leukostream.dataset import verify
+
+    return verify(directory, model)
 
 
 @app.command()

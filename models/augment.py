@@ -19,10 +19,10 @@ class Augmentation:
 
     stain: float = 0.08
     soft_share: float = 0.15
-    grey_share: float = 0.0
     jpeg_share: float = 0.1
     jpeg_quality: tuple[int, int] = (60, 95)
     numbers_noise: float = 0.1
+    grey_share: float = 0.0
 
 
 def augmented(crops: NDArray[np.uint8], settings: Augmentation, draw: torch.Generator) -> Tensor:

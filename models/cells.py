@@ -57,10 +57,10 @@ class CellClassifier:
         kinds = softmax(logits[:, BLAST_OUTPUTS:] / self.calibration.kind_heat)
         blasts = self.calibration.p_blast(log_odds(logits))
         reasons = self.outside(numbers)
-        named = self._kind_gate.distances(numbers) <= self._kind_gate.farthest
+        named = self._may_be_named(numbers)
         return [
             CellOpinion(
-                self.manifest.kinds[int(kind.argmax())] if known and len(kind) else None,
+                self.manifest.kinds[int(kind.argmax())] if known else None,
                 round(float(kind.max(initial=0.0)), DIGITS),
                 round(float(blast), DIGITS),
                 reason is None,
@@ -86,11 +86,16 @@ class CellClassifier:
         """Why each of N cells with these numbers (N, F) lies outside of the calibrated domain; None inside."""
         return [self._gate.reason(row) for row in numbers]
 
+    def _may_be_named(self, numbers: NDArray[np.float32]) -> NDArray[np.bool_]:
+        if self._kind_gate is None:
+            return np.zeros(len(numbers), bool)
+        return np.asarray(self._kind_gate.distances(numbers) <= self._kind_gate.farthest)
+
     def _build(self, checkpoint: Checkpoint, member: str, threads: int | None) -> None:
         self._engine = engine_of(checkpoint, member, threads)
         self.calibration = Calibration(**self.manifest.parameters["calibration"][member])
         self._gate = _gate(checkpoint, f"domain-{member}")
-        self._kind_gate = _gate(checkpoint, f"kind-domain-{member}")
+        self._kind_gate = _gate(checkpoint, f"kind-domain-{member}") if self.manifest.kinds else None
 
 
 def log_odds(logits: NDArray[np.float32]) -> NDArray[np.float32]:

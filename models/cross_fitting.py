@@ -7,24 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models import calibration, data, domain, split
+from models import calibration, curves, domain, split
 from models.calibration import Calibration
 from models.cells import BLAST_OUTPUTS, log_odds
 from models.data import CellSet
 from models.domain import DomainGate
 from models.features import table
-from models.fitting import Report, fit
+from models.fitting import fit
 from models.folds import folds_of
-from models.joint import joined, joint_course
+from models.joint import NO_LABEL, JointLesson, joined, joint_course
 from models.lesson import Lesson, logits_of
 from models.network import CellNetwork, fold
+from models.progress import Progress, Report
 from models.recipe import TrainSettings, shape_of
 from models.serving import FAR
 
+STATE = "state"
+"""Folder of the unfinished networks, which `going_on` goes on from; gone when all are finished."""
 Scaling = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Mean and spread of the measured numbers, each (F,)."""
 
@@ -37,15 +41,40 @@ class Cells:
     numbers: NDArray[np.float32]
     fold: NDArray[np.int64]
 
-    def lesson(self, fold: int | None, scaling: Scaling) -> Lesson:
-        """What may be learned without the cells of `fold`, or from all where there is none."""
-        here = self.fold != fold if fold is not None else np.ones(len(self.fold), bool)
+    def but(self, number: int | None) -> NDArray[np.bool_]:
+        """The cells (N,) of all folds but one; all where there is none."""
+        return np.asarray(self.fold != number) if number is not None else np.ones(len(self.fold), bool)
+
+    def lesson(self, here: NDArray[np.bool_], scaling: Scaling) -> Lesson:
+        """The chosen cells to learn from."""
         return Lesson(
             np.asarray(self.cells.crops)[here],
             standardised(self.numbers[here], *scaling),
             self.cells.labels[here],
-            calibration.patient_weights(self.cells.groups[here], self.cells.labels[here]),
+            self.weights(here),
         )
+
+    def weights(self, here: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """What each of the chosen cells counts: patients of many cells count less a cell."""
+        return calibration.patient_weights(self.cells.groups[here], self.cells.labels[here])
+
+
+@dataclass(frozen=True, slots=True)
+class Sets:
+    """What is learned from: blasts and normals, and, where there are any, kinds."""
+
+    blasts: Cells
+    kinds: Cells | None
+
+    def lesson(self, number: int | None, scaling: Scaling, kind_share: float) -> JointLesson:
+        """Everything but what lies in one fold."""
+        kinds = None if self.kinds is None else self.kinds.lesson(self.kinds.but(number), scaling)
+        return joined(self.blasts.lesson(self.blasts.but(number), scaling), kinds, kind_share)
+
+    def beside(self, number: int, scaling: Scaling) -> JointLesson:
+        """The cells of blasts and normals of one fold, to look at while the others are learned."""
+        lesson = self.blasts.lesson(self.blasts.fold == number, scaling)
+        return JointLesson(lesson, np.full(len(lesson.labels), NO_LABEL))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,58 +84,7 @@ class Member:
     network: CellNetwork
     scaling: Scaling
     gate: DomainGate
-    kind_gate: DomainGate
-
-
-def read_sets(settings: TrainSettings) -> tuple[Cells, Cells]:
-    """The cells of C-NMC in folds of patients, and those of PBC in folds of files."""
-    blasts = data.cnmc(settings.data_root, settings.crop, settings.cache)
-    kinds = data.pbc(settings.data_root, settings.crop, settings.cache)
-    fold = folds_of(
-        list(blasts.groups), list(blasts.labels), settings.seed, settings.folds, digests=list(blasts.digests)
-    )
-    return (
-        Cells(blasts, _numbers(blasts, settings), fold),
-        Cells(kinds, _numbers(kinds, settings), split.by_name(list(kinds.groups), settings.folds)),
-    )
-
-
-def _numbers(cells: CellSet, settings: TrainSettings) -> NDArray[np.float32]:
-    return table(list(cells.crops), list(cells.areas_um2), settings.crop.um_per_px)
-
-
-def fit_member(
-    name: str, number: int | None, blasts: Cells, kinds: Cells, settings: TrainSettings, report: Report
-) -> Member:
-    """Fit one network on all folds but one, with the gates round what it learned from."""
-    scaling = _scaling(blasts, number)
-    lesson = joined(blasts.lesson(number, scaling), kinds.lesson(number, scaling), settings.joint.kind_share)
-    report(f"network {name} learns from {len(lesson.kinds)} cells")
-    course = joint_course(lesson, shape_of(settings), settings.fitting, settings.joint)
-    state = settings.out / "state" / f"{name}.pt"
-    fitted = fit(course, settings.fitting, settings.seed, report, state=state, going_on=settings.going_on)
-    assert isinstance(fitted.network, CellNetwork)
-    return Member(
-        fold(fitted.network),
-        scaling,
-        _gate(blasts, number),
-        _gate(kinds, number),
-    )
-
-
-def _scaling(blasts: Cells, number: int | None) -> Scaling:
-    """Mean and spread of the numbers of the cells that are learned from."""
-    here = blasts.fold != number if number is not None else np.ones(len(blasts.fold), bool)
-    weights = calibration.patient_weights(blasts.cells.groups[here], blasts.cells.labels[here])
-    mean = (weights @ blasts.numbers[here]).astype(np.float32)
-    return mean, (np.sqrt(weights @ (blasts.numbers[here] - mean) ** 2) + 1e-6).astype(np.float32)
-
-
-def _gate(cells: Cells, number: int | None) -> DomainGate:
-    here = cells.fold != number if number is not None else np.ones(len(cells.fold), bool)
-    return domain.fit(
-        cells.numbers[here], calibration.patient_weights(cells.cells.groups[here], cells.cells.labels[here])
-    )
+    kind_gate: DomainGate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +95,50 @@ class Apart:
     logits: NDArray[np.float32]
     distances: NDArray[np.float32]
 
-    def but(self, number: int | None) -> NDArray[np.bool_]:
-        """The cells (N,) of all folds but one."""
-        return np.asarray(self.cells.fold != number if number is not None else np.ones(len(self.cells.fold), bool))
+
+def in_folds(blasts: CellSet, kinds: CellSet | None, settings: TrainSettings) -> Sets:
+    """Blasts and normals in folds of patients, kinds in folds of files, all with their numbers."""
+
+    def numbers(cells: CellSet) -> NDArray[np.float32]:
+        return table(list(cells.crops), list(cells.areas_um2), settings.crop.um_per_px)
+
+    groups, labels, digests = list(blasts.groups), list(blasts.labels), list(blasts.digests)
+    own = Cells(blasts, numbers(blasts), folds_of(groups, labels, settings.seed, settings.folds, digests=digests))
+    if kinds is None:
+        return Sets(own, None)
+    return Sets(own, Cells(kinds, numbers(kinds), split.by_name(list(kinds.groups), settings.folds)))
+
+
+def fit_member(
+    name: str, number: int | None, sets: Sets, settings: TrainSettings, report: Report, progress: Progress
+) -> Member:
+    """Fit one network on all folds but one, with the gates round what it learned from."""
+    here = sets.blasts.but(number)
+    weights, numbers = sets.blasts.weights(here), sets.blasts.numbers[here]
+    mean = (weights @ numbers).astype(np.float32)
+    scaling = mean, (np.sqrt(weights @ (numbers - mean) ** 2) + 1e-6).astype(np.float32)
+    lesson = sets.lesson(number, scaling, settings.joint.kind_share)
+    report(f"network {name} learns from {len(lesson.kinds)} cells")
+    beside = None if number is None else sets.beside(number, scaling)
+    shape = shape_of(settings, kinds=sets.kinds is not None)
+    fitted = fit(
+        joint_course(lesson, shape, settings.fitting, settings.joint, beside),
+        settings.fitting,
+        settings.seed,
+        report,
+        state=state_of(settings.out, name),
+        going_on=settings.going_on,
+        progress=progress,
+    )
+    curves.add(settings.out, name, fitted.epochs)
+    assert isinstance(fitted.network, CellNetwork)
+    kind_gate = None if sets.kinds is None else _gate(sets.kinds, sets.kinds.but(number))
+    return Member(fold(fitted.network), scaling, _gate(sets.blasts, here), kind_gate)
+
+
+def state_of(out: Path, name: str) -> Path:
+    """Where an unfinished network is kept."""
+    return out / STATE / f"{name}.pt"
 
 
 def judged_apart(fitted: Mapping[str, Member], names: Sequence[str], cells: Cells, gate: str) -> Apart:
@@ -129,20 +148,16 @@ def judged_apart(fitted: Mapping[str, Member], names: Sequence[str], cells: Cell
     distances = np.zeros(count, np.float32)
     for number, name in enumerate(names):
         here, member = cells.fold == number, fitted[name]
-        numbers = standardised(cells.numbers[here], *member.scaling)
-        lesson = Lesson(np.asarray(cells.cells.crops)[here], numbers, cells.cells.labels[here], np.ones(here.sum()))
-        logits[here] = logits_of(member.network, lesson)
-        distances[here] = getattr(member, gate).distances(cells.numbers[here])
+        if here.any():
+            logits[here] = logits_of(member.network, cells.lesson(here, member.scaling))
+            distances[here] = getattr(member, gate).distances(cells.numbers[here])
     return Apart(cells, logits, distances)
 
 
-def calibrated_without(number: int | None, told: Apart, named: Apart, settings: TrainSettings) -> Calibration:
+def calibrated_without(number: int | None, told: Apart, named: Apart | None, settings: TrainSettings) -> Calibration:
     """Heats, offset and thresholds from the cells kept apart of all folds but one; of all where there is none."""
-    here, there = told.but(number), named.but(number)
-    cells = told.cells.cells
-    labels = cells.labels[here]
-    weights = calibration.patient_weights(cells.groups[here], labels)
-    odds = log_odds(told.logits[here])
+    here = told.cells.but(number)
+    labels, weights, odds = told.cells.cells.labels[here], told.cells.weights(here), log_odds(told.logits[here])
     heat, offset = calibration.platt(odds, labels, weights)
     draft = Calibration(blast_heat=heat, blast_offset=offset)
     limits = calibration.thresholds(
@@ -152,10 +167,7 @@ def calibrated_without(number: int | None, told: Apart, named: Apart, settings: 
         false_blasts=settings.false_blasts,
         missed_blasts=settings.missed_blasts,
     )
-    kind = calibration.temperature(
-        named.logits[there][:, BLAST_OUTPUTS:], named.cells.cells.labels[there], np.full(there.sum(), 1 / there.sum())
-    )
-    return replace(draft, kind_heat=kind, **asdict(limits))
+    return replace(draft, kind_heat=1.0 if named is None else _kind_heat(named, number), **asdict(limits))
 
 
 def held_probability(told: Apart, names: Sequence[str], calibrated: Mapping[str, Calibration]) -> NDArray[np.float64]:
@@ -172,3 +184,13 @@ def standardised(
 ) -> NDArray[np.float32]:
     """Numbers (N, F) as the networks take them: in spreads from the mean, far ones cut off."""
     return np.clip((numbers - mean) / spread, -FAR, FAR).astype(np.float32)
+
+
+def _kind_heat(named: Apart, number: int | None) -> float:
+    here = named.cells.but(number)
+    even = np.full(int(here.sum()), 1 / here.sum())
+    return calibration.temperature(named.logits[here][:, BLAST_OUTPUTS:], named.cells.cells.labels[here], even)
+
+
+def _gate(cells: Cells, here: NDArray[np.bool_]) -> DomainGate:
+    return domain.fit(cells.numbers[here], cells.weights(here))

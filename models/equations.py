@@ -32,7 +32,7 @@ class GateSettings:
     """
 
     direction: Direction = "always"
-    layer: str = "stages"
+    layer: str = "trunk"
     theta: float = 0.1
 
     def __post_init__(self) -> None:
@@ -71,12 +71,16 @@ class Objective:
         self._open: Tensor | None = None
         self._shares: list[float] = []
 
-    def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Mean over the batch, without the penalty on weights."""
+    def __call__(self, logits: Tensor, target: Tensor, among: Tensor | None = None) -> Tensor:
+        """Mean over the batch, or over those `among` it (N,), of which there is one; without the penalty on weights."""
+        opened = self._gate(logits)
+        if among is not None:
+            logits, target, opened = logits[among], target[among], opened[among]
         if self.settings.loss == "squared_error":
             return squared_error(logits, target).mean()
         if self.settings.loss == "confidence_penalty":
-            return confident_loss(logits, target, self.settings.beta, self._gate(logits)).mean()
+            self._shares.append(float(opened.mean()))
+            return confident_loss(logits, target, self.settings.beta, opened).mean()
         return functional.cross_entropy(logits, target, label_smoothing=self.settings.smoothing)
 
     @contextmanager
@@ -107,7 +111,6 @@ class Objective:
     def _gate(self, logits: Tensor) -> Tensor:
         opened = self._open if self._gated and self._open is not None else logits.new_ones(len(logits))
         self._open = None
-        self._shares.append(float(opened.mean()))
         return opened
 
 

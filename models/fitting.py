@@ -19,18 +19,12 @@ from models import resume
 from models.augment import Augmentation
 from models.equations import ObjectiveSettings, penalty
 from models.network import parameters_of
+from models.progress import Progress, Report, silent
 
-Report = Callable[[str], None]
-Progress = Callable[[str, int, int], None]
-"""Told what is worked on, how much of it is done, and of how much."""
 Record = Mapping[str, float]
 """An epoch: `epoch`, `seconds`, `rate`, `loss`, the course's own notes, and `validation_*` where it validates."""
 Groups = Sequence[dict[str, Any]]
 """As an optimiser of torch takes them: `params`, and `weight_decay` or `lr` where they differ from the settings."""
-
-
-def silent(_what: str, _done: int, _of: int) -> None:
-    """The `Progress` of those who do not look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +78,7 @@ def fit(
     *,
     state: Path | None = None,
     going_on: bool = False,
+    progress: Progress = silent,
 ) -> Fitted:
     """Train a network; with `state`, a file that each epoch is kept in, and from which `going_on` goes on.
 
@@ -101,6 +96,7 @@ def fit(
             if state is not None:
                 resume.write(state, mark, run.kept())
             report(f"epoch {run.done} of {settings.epochs}: {_told(record)}")
+            progress("epochs", run.done, settings.epochs)
     return Fitted(run.mean.module.eval(), tuple(run.records))
 
 

@@ -6,7 +6,7 @@ The sets share the trunk and nothing else: no loss ever sets a blast of one agai
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from models import metrics
 from models.augment import augmented, noisy
 from models.calibration import softmax
 from models.cells import BLAST_OUTPUTS
+from models.equations import Objective
 from models.fitting import Course, FitSettings, Groups, decaying
 from models.lesson import Lesson, logits_of
 from models.network import CellNetwork, NetworkShape, channels_last
@@ -35,6 +36,7 @@ class JointSettings:
 
     kind_share: float = 0.2
     kind_weight: float = 0.5
+    kind_smoothing: float = 0.05
     trunk_rate: float = 0.5
     skipped: float = 0.1
 
@@ -47,8 +49,10 @@ class JointLesson:
     kinds: NDArray[np.int64]
 
 
-def joined(blasts: Lesson, kinds: Lesson, kind_share: float) -> JointLesson:
-    """Two lessons as one, in which a draw is of the second with chance `kind_share`."""
+def joined(blasts: Lesson, kinds: Lesson | None, kind_share: float) -> JointLesson:
+    """Two lessons as one, in which a draw is of the second, where there is one, with chance `kind_share`."""
+    if kinds is None:
+        return JointLesson(blasts, np.full(len(blasts.labels), NO_LABEL))
     one, other = blasts.weights / blasts.weights.sum(), kinds.weights / kinds.weights.sum()
     return JointLesson(
         Lesson(
@@ -69,7 +73,7 @@ def joint_course(
     beside: JointLesson | None = None,
 ) -> Course:
     """The course of a network with BLAST_OUTPUTS and then as many outputs as there are kinds."""
-    cells = lesson.cells
+    cells, objective = lesson.cells, Objective(settings.objective)
 
     def build() -> nn.Module:
         network = CellNetwork(shape, dropout=settings.dropout, skipped=joint.skipped)
@@ -83,11 +87,14 @@ def joint_course(
         return (x, numbers), (torch.from_numpy(cells.labels[chosen]), torch.from_numpy(lesson.kinds[chosen]))
 
     def loss(logits: Tensor, targets: tuple[Tensor, Tensor]) -> Tensor:
-        blast, kind = targets
-        smoothing = settings.objective.smoothing
-        return _loss(logits[:, :BLAST_OUTPUTS], blast, smoothing) + joint.kind_weight * _loss(
-            logits[:, BLAST_OUTPUTS:], kind, smoothing / 2
-        )
+        (blast, kind), total = targets, logits.new_zeros(())
+        if (told := blast != NO_LABEL).any():
+            total = total + objective(logits[:, :BLAST_OUTPUTS], blast, told)
+        if (told := kind != NO_LABEL).any():
+            total = total + joint.kind_weight * functional.cross_entropy(
+                logits[told, BLAST_OUTPUTS:], kind[told], label_smoothing=joint.kind_smoothing
+            )
+        return total
 
     return Course(
         cells.weights,
@@ -95,8 +102,10 @@ def joint_course(
         batch,
         loss,
         lambda network: _groups(network, settings, joint),
-        validate=lambda network: {} if beside is None else measured(network, beside),
-        fingerprint=repr((cells.fingerprint, shape, joint)),
+        objective.watching,
+        objective.notes,
+        lambda network: {} if beside is None else measured(network, beside),
+        repr((cells.fingerprint, shape, joint)),
     )
 
 
@@ -105,30 +114,11 @@ def measured(network: nn.Module, lesson: JointLesson) -> Mapping[str, float]:
     logits = logits_of(network, lesson.cells)
     blast, kind = lesson.cells.labels != NO_LABEL, lesson.kinds != NO_LABEL
     p_blast = softmax(logits[blast, :BLAST_OUTPUTS])[:, 1]
-    named = logits[kind, BLAST_OUTPUTS:].argmax(1)
-    return {
-        "auroc": metrics.auroc(lesson.cells.labels[blast], p_blast),
-        "kinds": float((named == lesson.kinds[kind]).mean()) if kind.any() else float("nan"),
-    }
-
-
-def only(lesson: JointLesson, chosen: NDArray[np.bool_]) -> JointLesson:
-    """The cells for which `chosen` (N,) is true."""
-    cells = lesson.cells
-    kept = replace(
-        cells,
-        crops=cells.crops[chosen],
-        numbers=cells.numbers[chosen],
-        labels=cells.labels[chosen],
-        weights=cells.weights[chosen],
-    )
-    return JointLesson(kept, lesson.kinds[chosen])
-
-
-def _loss(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
-    """Mean over the cells that have a label; nothing where none has."""
-    total = functional.cross_entropy(logits, target, ignore_index=NO_LABEL, label_smoothing=smoothing, reduction="sum")
-    return total / (target != NO_LABEL).sum().clamp(min=1)
+    figures = {"auroc": metrics.auroc(lesson.cells.labels[blast], p_blast)}
+    if kind.any():
+        named = logits[kind, BLAST_OUTPUTS:].argmax(1)
+        figures["kinds"] = float((named == lesson.kinds[kind]).mean())
+    return figures
 
 
 def _groups(network: nn.Module, settings: FitSettings, joint: JointSettings) -> Groups:

@@ -16,6 +16,7 @@ from models.data import CellSet
 from models.decision import DecisionLimits, decide_cell
 from models.engine import SERVED
 from models.errors import DataMissing
+from models.labelled import labelled
 from models.parameters import chosen
 from models.reader import Classifier
 
@@ -94,14 +95,14 @@ def _limits(checkpoint: Checkpoint, member: str) -> DecisionLimits:
 
 
 def divided(checkpoint: Checkpoint, data_root: Path, cache: Path) -> tuple[CellSet, NDArray[np.str_]]:
-    """All cells of C-NMC and the role of each (N,); DataMissing where the checkpoint was split on other data."""
-    cells = data.cnmc(data_root, checkpoint.manifest.crop, cache)
+    """All cells and the role of each (N,); DataMissing where the checkpoint was split on other data."""
+    cells = labelled(data_root, checkpoint.manifest.crop, cache).cells
     parts = checkpoint.manifest.split["cnmc2019"]
     known = set(cells.groups.tolist())
     if missing := sorted({group for members in parts.values() for group in members} - known):
         named = ", ".join(missing[:NAMED_MOST]) + (" ..." if len(missing) > NAMED_MOST else "")
         raise DataMissing(
-            f"{data_root / 'cnmc2019' / 'manifest.csv'} lacks {len(missing)} patient groups that the split of "
+            f"{data_root} lacks {len(missing)} patient groups that the split of "
             f"{checkpoint.path} names ({named}): measure a checkpoint on the data set that it was split on"
         )
     roles = split.roles_of(list(cells.groups), parts)
@@ -123,8 +124,7 @@ def held_apart(
     held = joined(parts)
     if len(np.unique(held.labels)) < len(data.BLASTNESS):
         raise DataMissing(
-            f"{data_root / 'cnmc2019' / 'manifest.csv'}: the patients kept apart are of one class only; "
-            "nothing can be told apart there"
+            f"{data_root}: the patients kept apart are of one class only; nothing can be told apart there"
         )
     return held
 

@@ -39,6 +39,6 @@ class TrainSettings:
     going_on: bool = False
 
 
-def shape_of(settings: TrainSettings) -> NetworkShape:
+def shape_of(settings: TrainSettings, *, kinds: bool) -> NetworkShape:
     """The network's shape with as many numbers and outputs as there are."""
-    return replace(settings.shape, features=len(NAMES), outputs=BLAST_OUTPUTS + len(data.KINDS))
+    return replace(settings.shape, features=len(NAMES), outputs=BLAST_OUTPUTS + (len(data.KINDS) if kinds else 0))

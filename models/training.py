@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -17,26 +18,30 @@ from models import data, domain
 from models.calibration import Calibration
 from models.checkpoint import Manifest, Tensor, save
 from models.cross_fitting import (
+    STATE,
     Apart,
-    Cells,
     Member,
+    Sets,
     calibrated_without,
     fit_member,
     held_probability,
+    in_folds,
     judged_apart,
-    read_sets,
 )
+from models.data import CellSet
 from models.domain import DomainGate
 from models.engine import SERVED
+from models.errors import DataMissing
 from models.evaluation import evaluate
 from models.features import NAMES
-from models.fitting import Report
+from models.flow import step
 from models.folds import members
+from models.labelled import labelled
 from models.parameters import SegmentationParameters
+from models.progress import Progress, Report, silent
 from models.recipe import TrainSettings, shape_of
 from models.serving import export
 from models.slide_fit import fit_slides
-from models.slide_limits import FEWEST_PATIENTS
 from models.stain import stain_of
 
 LICENCE = (
@@ -45,63 +50,100 @@ LICENCE = (
 )
 
 
-def train(settings: TrainSettings, report: Report) -> Path:
+def train(settings: TrainSettings, report: Report, progress: Progress = silent) -> Path:
     """Train, calibrate, measure and write a checkpoint to `settings.out`; `report` is told line by line how it goes."""
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
-    report(f"cells are read from {settings.data_root} (kept in {settings.cache} for the next time)")
-    blasts, kinds = read_sets(settings)
+    step(report, "scan", f"{settings.data_root} (its cells are kept in {settings.cache} for the next time)")
+    gathered = labelled(settings.data_root, settings.crop, settings.cache, progress)
+    for note in gathered.notes:
+        report(f"note: {note}")
+    sets = in_folds(gathered.cells, _kinds(settings), settings)
     names = [f"fold-{number}" for number in range(settings.folds)]
-    fitted = {name: fit_member(name, number, blasts, kinds, settings, report) for number, name in enumerate(names)}
-    fitted[SERVED] = fit_member(SERVED, None, blasts, kinds, settings, report)
-    manifest, tensors = _calibrated(fitted, names, blasts, kinds, settings)
+    step(report, "split", f"{settings.folds} folds by patient; a network for each that never sees it")
+    step(report, "parameters", f"seed {settings.seed}, {settings.fitting.epochs} epochs, {settings.fitting.objective}")
+    step(report, "labels", _counted(gathered.cells) + ("" if sets.kinds else "; no pbc folder, so no kinds"))
+    step(report, "train", f"{len(names)} networks to measure and calibrate by, and one of all patients that serves")
+    folds: dict[str, int | None] = {name: number for number, name in enumerate(names)} | {SERVED: None}
+    fitted = {name: fit_member(name, at, sets, settings, report, progress) for name, at in folds.items()}
+    manifest, tensors = _calibrated(fitted, names, sets, settings, gathered.sha256)
     checkpoint = save(settings.out, manifest, tensors)
-    report("measured on the patients held apart")
+    step(report, "test", "each patient by the network that never saw it")
     measured = evaluate(checkpoint, settings.data_root, settings.cache)
     export(save(settings.out, replace(manifest, metrics=measured), tensors))
+    shutil.rmtree(settings.out / STATE)
     report(f"checkpoint {manifest.name} is in {settings.out}")
     return settings.out
 
 
+def _kinds(settings: TrainSettings) -> CellSet | None:
+    there = (settings.data_root / "pbc").is_dir()
+    return data.pbc(settings.data_root, settings.crop, settings.cache) if there else None
+
+
+def _counted(cells: CellSet) -> str:
+    def count(label: int, name: str) -> str:
+        here = cells.labels == label
+        return f"{int(here.sum())} {name} of {len(np.unique(cells.groups[here]))} patients"
+
+    return f"{count(1, 'blasts')}, {count(0, 'normal cells')}"
+
+
 def _calibrated(
-    fitted: Mapping[str, Member], names: Sequence[str], blasts: Cells, kinds: Cells, settings: TrainSettings
+    fitted: Mapping[str, Member], names: Sequence[str], sets: Sets, settings: TrainSettings, data_sha256: str
 ) -> tuple[Manifest, dict[str, Tensor]]:
     """Each member is calibrated on cells that no network saw, those of its own fold left out."""
-    told, named = judged_apart(fitted, names, blasts, "gate"), judged_apart(fitted, names, kinds, "kind_gate")
+    told = judged_apart(fitted, names, sets.blasts, "gate")
+    named = None if sets.kinds is None else judged_apart(fitted, names, sets.kinds, "kind_gate")
     tensors: dict[str, Tensor] = {}
     calibrated: dict[str, Calibration] = {}
     for name, member in fitted.items():
         number = names.index(name) if name in names else None
         calibrated[name] = calibrated_without(number, told, named, settings)
-        gate = domain.reach(member.gate, told.distances[told.but(number)], settings.kept)
-        kind_gate = domain.reach(member.kind_gate, named.distances[named.but(number)], settings.kept)
-        mean, spread = member.scaling
         tensors |= _named(name, {key: value.half().numpy() for key, value in member.network.state_dict().items()})
-        tensors |= _named(f"numbers-{name}", {"mean": mean, "spread": spread})
-        tensors |= _gate_tensors(f"domain-{name}", gate) | _gate_tensors(f"kind-domain-{name}", kind_gate)
-    manifest = _manifest(settings, members(list(blasts.cells.groups), blasts.fold), calibrated)
-    learned = {"stain": stain_of(list(blasts.cells.crops)).as_parameters(), **_slides(told, names, calibrated)}
+        tensors |= _named(f"numbers-{name}", dict(zip(("mean", "spread"), member.scaling, strict=True)))
+        tensors |= _gate(f"domain-{name}", member.gate, told, number, settings)
+        if member.kind_gate is not None and named is not None:
+            tensors |= _gate(f"kind-domain-{name}", member.kind_gate, named, number, settings)
+    manifest = _manifest(
+        settings, members(list(sets.blasts.cells.groups), sets.blasts.fold), calibrated, sets, data_sha256
+    )
+    learned = {"stain": stain_of(list(sets.blasts.cells.crops)).as_parameters(), **_slides(told, names, calibrated)}
     return replace(manifest, parameters={**manifest.parameters, **learned}), tensors
 
 
 def _slides(told: Apart, names: Sequence[str], calibrated: Mapping[str, Calibration]) -> dict[str, Any]:
     """What slides look like, where enough patients say so."""
     cells = told.cells.cells
-    patients = [len(np.unique(cells.groups[cells.labels == label])) for label in np.unique(cells.labels)]
-    if min(patients) < FEWEST_PATIENTS:
+    try:
+        limits = fit_slides(held_probability(told, names, calibrated), cells.labels, cells.groups)
+    except DataMissing:
         return {}
-    probability = held_probability(told, names, calibrated)
-    return {"slide": fit_slides(probability, cells.labels, cells.groups).as_parameters()}
+    return {"slide": limits.as_parameters()}
 
 
-def _manifest(settings: TrainSettings, folds: Mapping[str, Any], calibrated: Mapping[str, Calibration]) -> Manifest:
+def _gate(
+    prefix: str, gate: DomainGate, apart: Apart, number: int | None, settings: TrainSettings
+) -> dict[str, Tensor]:
+    reached = domain.reach(gate, apart.distances[apart.cells.but(number)], settings.kept)
+    farthest = np.array(reached.farthest, np.float32)
+    return _named(prefix, {"centre": gate.centre, "precision": gate.precision, "farthest": farthest})
+
+
+def _manifest(
+    settings: TrainSettings,
+    folds: Mapping[str, Any],
+    calibrated: Mapping[str, Calibration],
+    sets: Sets,
+    data_sha256: str,
+) -> Manifest:
     now = datetime.now(UTC)
     served = calibrated[SERVED]
     thresholds = {"blast_above": served.blast_above, "normal_below": served.normal_below}
     return Manifest(
         name=f"all-cells-{now:%Y%m%d}-{settings.seed}",
         created=now.isoformat(timespec="seconds"),
-        data_sha256=data.data_hash(settings.data_root),
+        data_sha256=data_sha256,
         split={"cnmc2019": folds, "pbc": f"by the hash of the file name, {settings.folds} folds"},
         seed=settings.seed,
         metrics={},
@@ -115,8 +157,8 @@ def _manifest(settings: TrainSettings, folds: Mapping[str, Any], calibrated: Map
             "calibration": {name: asdict(found) for name, found in calibrated.items()},
             "decision": thresholds,
         },
-        networks={name: asdict(shape_of(settings)) for name in calibrated},
-        kinds=data.KINDS,
+        networks=dict.fromkeys(calibrated, asdict(shape_of(settings, kinds=sets.kinds is not None))),
+        kinds=data.KINDS if sets.kinds else (),
         recipe={
             "fitting": asdict(settings.fitting),
             "joint": asdict(settings.joint),
@@ -133,11 +175,6 @@ def _manifest(settings: TrainSettings, folds: Mapping[str, Any], calibrated: Map
             "opencv": cv2.__version__,
         },
     )
-
-
-def _gate_tensors(prefix: str, gate: DomainGate) -> dict[str, Tensor]:
-    farthest = np.array(gate.farthest, np.float32)
-    return _named(prefix, {"centre": gate.centre, "precision": gate.precision, "farthest": farthest})
 
 
 def _named(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Tensor]:

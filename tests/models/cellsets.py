@@ -64,7 +64,7 @@ def settings(root: Path, out: Path) -> TrainSettings:
         folds=2,
         crop=SPEC,
         shape=NetworkShape((4, 8)),
-        fitting=FitSettings(epochs=3, batch=8),
+        fitting=FitSettings(epochs=2, batch=8),
         cache=out.parent / "cache",
         threads=1,
     )

@@ -58,7 +58,7 @@ def test_a_patient_is_in_one_fold_only(trained: Path, painted_data: Path) -> Non
 
 def test_missing_images_are_refused_with_the_folder(tmp_path: Path) -> None:
     """The message names what was looked for."""
-    with pytest.raises(DataMissing, match="cnmc2019"):
+    with pytest.raises(DataMissing, match=r"nowhere is no folder; docs/data\.md shows the layouts"):
         train(cellsets.settings(tmp_path / "nowhere", tmp_path / "out"), lambda _line: None)
 
 
