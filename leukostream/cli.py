@@ -213,10 +213,13 @@ def features(
     model: Annotated[Path | None, typer.Option(help="Folder of the checkpoint that sees the cells.")] = None,
 ) -> int:
     """Measure every cell: shape, geometry, texture, statistics and colour as one table, see docs/features.md."""
-    from leukostream.features import run, run_set
+    from leukostream import tablefile
 
     if bool(paths) == (data is not None):
         raise Misconfigured("name images to measure, or --data DIR for C-NMC, and not both")
+    tablefile.check(out)
+    from leukostream.features import run, run_set  # after the checks: torch takes seconds to import
+
     return run(paths or [], out, cells=cells, model=model) if data is None else run_set(data, out, model=model)
 
 

@@ -21,7 +21,7 @@ from safetensors.numpy import save as write_tensors
 from models.crops import CropSpec
 from models.errors import CheckpointUnusable
 
-Tensor = NDArray[np.generic]
+Tensor = NDArray[Any]
 FORMAT = 2
 WEIGHTS, MANIFEST, ONNX = "weights.safetensors", "manifest.json", "served.onnx"
 RETRAIN = "make it again with `leukostream train`, or name another folder"

@@ -10,7 +10,7 @@ from models.nuclei import Bits, disc, hull_of, pixels
 from models.parameters import SegmentationParameters
 from models.view import VIOLET_ZERO, View
 
-GLASS = 0.94
+GLASS = 0.95
 """Green above this share of the background is bare glass."""
 RED_CELL_SHARE = 0.9
 """Cytoplasm is more violet than this share of what is stained away from any nucleus: the red cells."""
@@ -25,7 +25,10 @@ def stained(view: View) -> Bits:
 
 
 def candidates(view: View, nuclei: Bits, tissue: Bits, um_per_px: float, parameters: SegmentationParameters) -> Bits:
-    """Pixels of the stained `tissue` that may be cytoplasm: more violet than the red cells of the same field."""
+    """Pixels of the stained `tissue` that may be cytoplasm: more violet than the red cells of the same field.
+
+    Pale cytoplasm is no more violet than some red cells are, but haemoglobin takes blue away and cytoplasm does not.
+    """
     violet = view.violet()
     side = 2 * pixels(parameters.reach_um, um_per_px) + 1
     near = cv2.dilate(nuclei, np.ones((side, side), np.uint8))
@@ -34,7 +37,13 @@ def candidates(view: View, nuclei: Bits, tissue: Bits, um_per_px: float, paramet
     if counts[-1] >= FEWEST_RED_PX:
         level = max(level, int(np.searchsorted(counts, counts[-1] * RED_CELL_SHARE)))
     smooth = cv2.GaussianBlur(violet, (3, 3), 0)
-    return _bits(cv2.bitwise_and(cv2.threshold(smooth, level, 1, cv2.THRESH_BINARY)[1], tissue))
+    blue = cv2.GaussianBlur(cv2.extractChannel(view.rgb, 2), (3, 3), 0)
+    pale = cv2.bitwise_and(
+        cv2.threshold(smooth, VIOLET_ZERO + parameters.pale_chroma, 1, cv2.THRESH_BINARY)[1],
+        cv2.threshold(blue, parameters.pale_blue * view.background[2], 1, cv2.THRESH_BINARY)[1],
+    )
+    violets = cv2.threshold(smooth, level, 1, cv2.THRESH_BINARY)[1]
+    return _bits(cv2.bitwise_and(cv2.bitwise_or(violets, pale), tissue))
 
 
 def grow(nucleus: Bits, allowed: Bits, tissue: Bits, um_per_px: float, parameters: SegmentationParameters) -> Bits:

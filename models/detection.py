@@ -1,20 +1,29 @@
-"""Measure how well white cells are found, against boxes drawn by people (Pascal VOC files, as in BCCD)."""
+"""Measure how well white cells are found, against boxes drawn by people (Pascal VOC files, as in BCCD).
+
+`python -m models.detection --data DIR` prints the figures on DIR/bccd, for both methods and both parts.
+"""
 
 from __future__ import annotations
 
+import argparse
 import re
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree as ET
 
-from models.crops import Box, RgbImage
+import cv2
+
+from models.crops import Box, CropSpec
+from models.errors import DataMissing, UnreadableImage
 from models.image import open_image
+from models.nuclei import FINDERS
 from models.parameters import SegmentationParameters
-from models.scale import scale_of
-from models.segmentation import cells
+from models.sight import SightParameters, see_field
 
 Part = Literal["all", "tuned", "held"]
 """Parameters were chosen on the tuned part; what is stated as a result is measured on the held one."""
@@ -30,9 +39,11 @@ class DetectionScores:
 
     A cell is found where the centre of a detection lies in its box, one detection a box; `recall_iou` asks for an
     overlap of half as well, `precision` is the share of detections that found a cell, `mean_iou` is over found cells.
+    `unanswered` fields failed the quality gate or have no scale; `cpu_ms` is that of all that precedes the network.
     """
 
     fields: int
+    unanswered: int
     annotated: int
     detected: int
     recall: float
@@ -50,21 +61,24 @@ def measure(
     um_per_px: float | None = BCCD_UM_PER_PX,
 ) -> DetectionScores:
     """Find cells in the JPEG fields of a folder and compare; `um_per_px` None has it estimated from red cells."""
-    parameters = SegmentationParameters(method=method)
+    sight = SightParameters(SegmentationParameters(method=method))
     fields = fields_of(fields_dir, part)
     found: list[float] = []
-    annotated = detected = 0
+    annotated = detected = unanswered = 0
     cpu_s = 0.0
     for path in fields:
         image = open_image(path)
         begun = time.process_time()
-        boxes = _boxes(image, um_per_px, parameters)
+        seen = see_field(image, um_per_px, CropSpec(), sight)
         cpu_s += time.process_time() - begun
+        boxes = [cell.box for cell in seen.cells]
         drawn = white_cells(annotations_dir / f"{path.stem}.xml")
         annotated, detected = annotated + len(drawn), detected + len(boxes)
+        unanswered += seen.reason is not None
         found += overlaps(drawn, boxes)
     return DetectionScores(
         fields=len(fields),
+        unanswered=unanswered,
         annotated=annotated,
         detected=detected,
         recall=_share(len(found), annotated),
@@ -84,13 +98,19 @@ def block_of(path: Path) -> int:
 def fields_of(fields_dir: Path, part: Part) -> list[Path]:
     """The fields of one part in order of their names: "tuned" are the even blocks, "held" the odd ones."""
     fields = sorted(fields_dir.glob("*.jpg"))
+    if not fields:
+        raise DataMissing(f"{fields_dir} holds no JPEG fields: name the folder in which bccd lies")
     return fields if part == "all" else [path for path in fields if block_of(path) % 2 == (part == "held")]
 
 
 def white_cells(annotation: Path) -> list[Box]:
     """The boxes of class WBC in a VOC file."""
+    try:
+        root = ET.parse(annotation).getroot()  # noqa: S314 - data that the caller chose to measure on
+    except (OSError, ET.ParseError) as error:
+        raise DataMissing(f"{annotation}: {error}; each field needs a VOC file of its name") from None
     boxes = []
-    for drawn in ET.parse(annotation).getroot().iter("object"):  # noqa: S314 - data that the caller chose to measure on
+    for drawn in root.iter("object"):
         if drawn.findtext("name") == "WBC":
             left, top, right, bottom = (
                 int(drawn.findtext(f"bndbox/{side}", "0")) for side in ("xmin", "ymin", "xmax", "ymax")
@@ -120,11 +140,6 @@ def overlap(one: Box, other: Box) -> float:
     return _share(shared, one[2] * one[3] + other[2] * other[3] - shared)
 
 
-def _boxes(image: RgbImage, um_per_px: float | None, parameters: SegmentationParameters) -> list[Box]:
-    scale = scale_of(image, um_per_px)
-    return [] if scale is None else [cell.box for cell in cells(image, scale.um_per_px, parameters)]
-
-
 def _centre_in(box: Box, outer: Box) -> bool:
     x, y = box[0] + box[2] / 2, box[1] + box[3] / 2
     return outer[0] <= x <= outer[0] + outer[2] and outer[1] <= y <= outer[1] + outer[3]
@@ -132,3 +147,54 @@ def _centre_in(box: Box, outer: Box) -> bool:
 
 def _share(part_of: float, whole: float) -> float:
     return part_of / whole if whole else 0.0
+
+
+ROW = "{:8}{:7}{:11}{:>6}{:>7}{:>8}{:>9}{:>11}{:>10}{:>12}{:>8}"
+HEAD = (
+    "method",
+    "part",
+    "scale",
+    "fields",
+    "cells",
+    "recall",
+    "IoU 0.5",
+    "precision",
+    "mean IoU",
+    "unanswered",
+    "CPU ms",
+)
+
+
+def table(fields_dir: Path, annotations_dir: Path) -> str:
+    """The figures of both methods on both parts, with the scale stated and estimated, as lines of text."""
+    parts: tuple[Part, ...] = ("tuned", "held")
+    scales = {"stated": BCCD_UM_PER_PX, "estimated": None}
+    rows = [
+        _row((method, part, scale), measure(fields_dir, annotations_dir, method, part, scales[scale]))
+        for method, part, scale in product(FINDERS, parts, scales)
+    ]
+    return "\n".join((ROW.format(*HEAD), *rows))
+
+
+def _row(names: Sequence[str], scores: DetectionScores) -> str:
+    shares = (scores.recall, scores.recall_iou, scores.precision, scores.mean_iou)
+    numbers = (f"{share:.3f}" for share in shares)
+    return ROW.format(*names, scores.fields, scores.annotated, *numbers, scores.unanswered, f"{scores.cpu_ms:.2f}")
+
+
+def main() -> int:
+    """Measure on the folder that the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m models.detection", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder in which bccd/fields and its annotations lie")
+    bccd = parser.parse_args().data / "bccd"
+    cv2.setNumThreads(1)  # as a worker does
+    try:
+        sys.stdout.write(table(bccd / "fields", bccd / "annotations_voc") + "\n")
+    except (DataMissing, UnreadableImage) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -154,4 +154,4 @@ def _ssim(ones: Maps, others: Maps) -> float:
     from skimage.metrics import structural_similarity  # noqa: PLC0415  serving does without scikit-image
 
     pairs = zip(ones, others, strict=True)
-    return float(np.mean([structural_similarity(a, b, data_range=1.0) for a, b in pairs]))  # type: ignore[no-untyped-call]
+    return float(np.mean([structural_similarity(a, b, data_range=1.0) for a, b in pairs]))

@@ -218,7 +218,7 @@ def _stated(file: str, content: bytes) -> dict[str, Any]:
 
 
 def _picture(folder: Path, stated: Mapping[str, Any]) -> bytes:
-    content = (folder / stated["file"]).read_bytes()
+    content: bytes = (folder / stated["file"]).read_bytes()
     if hashlib.sha256(content).hexdigest() != stated["sha256"]:
         raise CheckpointUnusable(f"{folder / stated['file']} is damaged: its SHA-256 is not the one in {GOLDEN}")
     return content

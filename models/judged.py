@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import data, split
-from models.cells import SERVED, CellClassifier
+from models.cells import CellClassifier
 from models.checkpoint import Checkpoint
 from models.data import CellSet
 from models.decision import DecisionLimits, decide_cell
+from models.engine import SERVED
 from models.errors import DataMissing
 from models.parameters import chosen
 from models.reader import Classifier

@@ -15,7 +15,7 @@ from models.parameters import SegmentationParameters
 
 LEAST_SOLIDITY = 0.9
 LOSS = 0.02
-"""A part adds to its cell without a dent: the union is as solid as the larger part, but for this much."""
+"""A small part adds to its cell without a dent: the union is as solid as the larger part, but for this much."""
 LONGEST = 1.5
 """Length over width of one cell at most; two that touch are nearly twice as long as wide."""
 MARGIN = 3
@@ -25,7 +25,9 @@ Part = tuple[Bits, Box]
 
 def owners_of(parts: Sequence[Part], um_per_px: float, parameters: SegmentationParameters) -> NDArray[np.int32]:
     """For each part, numbered from 1, the number of its cell, from 1 as well; the cell of 0 is 0."""
-    owner = np.arange(len(parts) + 1)
+    owner = np.arange(len(parts) + 1, dtype=np.int32)
+    if len(parts) < 2:
+        return owner
     cells = dict(enumerate(parts, start=1))
     largest_px = parameters.joined_max_um2 / um_per_px**2
     for one, other in _touching(cells):
@@ -76,9 +78,14 @@ def _placed(parts: Sequence[Part]) -> list[Bits]:
 
 
 def _one_cell(union: Bits, one: Bits, other: Bits) -> bool:
+    """Whether a union is round, and either as solid as its larger part or rounder than both parts."""
     solidity, length = _shape(union)
-    larger = max((one, other), key=cv2.countNonZero)
-    return solidity >= max(LEAST_SOLIDITY, _shape(larger)[0] - LOSS) and length <= LONGEST
+    (larger_solidity, larger_length), (_, smaller_length) = (
+        _shape(mask) for mask in sorted((one, other), key=cv2.countNonZero, reverse=True)
+    )
+    if solidity < LEAST_SOLIDITY or length > LONGEST:
+        return False
+    return solidity >= larger_solidity - LOSS or length < min(larger_length, smaller_length)
 
 
 def _shape(mask: Bits) -> tuple[float, float]:

@@ -44,8 +44,11 @@ def kmeans(view: View, parameters: SegmentationParameters) -> Bits:
     start = np.empty((0, 1), np.int32)
     _, labels, centres = cv2.kmeans(samples, parameters.clusters, start, stop, 1, cv2.KMEANS_PP_CENTERS)
     bluest = int(centres[:, 2].argmin())
-    found = (labels == bluest).reshape(lab.shape[:2]).astype(np.uint8)
-    chroma = float(np.ravel(cv2.mean(view.violet(), mask=found))[0]) - VIOLET_ZERO
+    violet = view.violet()
+    # dirt is dark, and may share the cluster: what has hardly any violet is none of it
+    tinged = violet >= VIOLET_ZERO + parameters.chroma_floor / 2
+    found = ((labels == bluest).reshape(lab.shape[:2]) & tinged).astype(np.uint8)
+    chroma = float(np.ravel(cv2.mean(violet, mask=found))[0]) - VIOLET_ZERO
     return _bits(found if chroma >= parameters.chroma_floor else np.zeros_like(found))
 
 

@@ -30,6 +30,8 @@ class SegmentationParameters:
     rim_um: float = 0.9
     reach_um: float = 3.2
     cytoplasm_chroma: float = 10.0
+    pale_chroma: float = 8.0
+    pale_blue: float = 0.93
     smoothing_um: float = 2.4
     cell_min_um2: float = 20.0
     cell_max_um2: float = 900.0

@@ -24,6 +24,9 @@ OPSET = 17
 class ServedNetwork(nn.Module):
     """A network with all that stands before it, so that torch and ONNX Runtime are given the same."""
 
+    mean: Tensor
+    spread: Tensor
+
     def __init__(self, network: CellNetwork, mean: Tensor, spread: Tensor) -> None:
         super().__init__()
         self.network = network
@@ -80,7 +83,7 @@ def export(checkpoint: Checkpoint) -> Checkpoint:
         torch.onnx.export(
             served(checkpoint),
             (crops, torch.zeros(2, features)),
-            written,
+            written,  # type: ignore[arg-type]  # a file-like object is taken as well
             dynamo=False,
             opset_version=OPSET,
             input_names=["crops", "numbers"],

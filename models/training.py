@@ -15,7 +15,6 @@ import torch
 
 from models import data, domain
 from models.calibration import Calibration
-from models.cells import SERVED
 from models.checkpoint import Manifest, Tensor, save
 from models.cross_fitting import (
     Apart,
@@ -28,6 +27,7 @@ from models.cross_fitting import (
     read_sets,
 )
 from models.domain import DomainGate
+from models.engine import SERVED
 from models.evaluation import evaluate
 from models.features import NAMES
 from models.fitting import Report

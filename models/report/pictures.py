@@ -6,9 +6,10 @@ import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
 from typing import Any
 
-from models import choosing
+from models import choosing, resampling
 from models.data import BLASTNESS
 from models.evaluation import Measured
 from models.looking import Look
@@ -61,19 +62,20 @@ def _charts(measured: Measured, found: dict[str, Any]) -> Iterator[tuple[str, Pa
         "confusion of blasts and normal cells, without and with no result",
     )
     yield "patients", partial(strip.patient_strip, held), "each patient's cells by the probability said"
-    above = {"model": found["cells"]["all"]["auroc"]} | {
-        name.replace("_", " "): row["auroc"] for name, row in found["controls"].items()
-    }
-    lowest = min(0.5, *(figure.low for figure in above.values()))
-    controls = partial(charts.intervals, above, label="AUROC", limits=(lowest - 0.02, 1.01))
-    yield "controls", controls, "AUROC of the model and of the controls, with intervals"
+    model = found["cells"]["all"]["auroc"]
+    controls = {name.replace("_", " "): row["auroc"] for name, row in found["controls"].items()}
+    yield "controls", _aurocs({"model": model} | controls), "AUROC of the model and of the controls, with intervals"
     if len(found["folds"]) > 1:
-        folds = {name: row["auroc"] for name, row in found["folds"].items()}
-        everywhere = {"all": found["cells"]["all"]["auroc"]} | folds
-        yield "folds", partial(charts.intervals, everywhere, label="AUROC", limits=(0.5, 1.01)), "AUROC of each fold"
+        folds = {name: row["auroc"] for name, row in found["folds"].items() if isfinite(row["auroc"].value)}
+        yield "folds", _aurocs({"all": model} | folds), "AUROC of each part that was kept apart"
     if kinds := found["kinds"]:
         painter = partial(charts.kind_confusion, kinds["confusion"], kinds["kinds"])
         yield "kinds", painter, "confusion matrix of the kinds of white cells"
+
+
+def _aurocs(rows: dict[str, resampling.Figure]) -> Painter:
+    lowest = min(0.5, *(figure.low for figure in rows.values()))
+    return partial(charts.intervals, rows, label="AUROC", limits=(lowest - 0.02, 1.01))
 
 
 def _sheets(measured: Measured) -> Iterator[tuple[str, Painter, str]]:

@@ -25,7 +25,7 @@ TRULY = ("normal", "blast")
 def contact_sheet(cells: HeldApart) -> Figure:
     """At most 5 x 5 cells, each with its patient and the probability of a blast that was said."""
     rows = max(-(-len(cells) // SIDE), 1)
-    figure, grid = _grid(rows, SIDE, tile=0.9, title=0.36)
+    figure, grid = _grid(rows, SIDE, tile=0.9, title=0.36, below=0.36)
     for at in range(len(cells)):
         _show(grid[divmod(at, SIDE)], cells.crops[at], _caption(cells, at))
     return figure
@@ -33,7 +33,7 @@ def contact_sheet(cells: HeldApart) -> Figure:
 
 def grad_cams(look: Look) -> Figure:
     """Each shown cell, and over it what spoke for what the network said of it."""
-    figure, grid = _grid(2, len(look.shown), tile=1.05, title=0.52)
+    figure, grid = _grid(2, len(look.shown), tile=1.05, title=0.52, below=0.36)
     for at in range(len(look.shown)):
         truth = TRULY[int(look.shown.labels[at])]
         said = TRULY[int(look.says_blast[at])]
@@ -47,7 +47,7 @@ def randomisation(look: Look, cells: int = 4) -> Figure:
     steps: list[tuple[str, NDArray[np.float32]]] = [("trained", look.cams)]
     steps += [(f"{one.shuffled:.0%} shuffled\nr = {one.correlation:.2f}", one.maps) for one in look.check]
     chosen = np.linspace(0, len(look.shown) - 1, min(cells, len(look.shown))).round().astype(int)
-    figure, grid = _grid(len(chosen), len(steps), tile=1.1, title=0.36)
+    figure, grid = _grid(len(chosen), len(steps), tile=1.1, title=0.36, below=0.0)
     for row, cell in enumerate(chosen):
         for column, (title, maps) in enumerate(steps):
             _overlay(grid[row, column], look.shown.crops[cell], maps[cell], title if row == 0 else "")
@@ -56,7 +56,7 @@ def randomisation(look: Look, cells: int = 4) -> Figure:
 
 def feature_sheet(look: Look, cell: int) -> Figure:
     """What three blocks of the network answer to one cell: the maps that vary most, each scaled for itself."""
-    figure, grid = _grid(len(look.features), CHANNELS + 1, tile=0.9, title=0.36)
+    figure, grid = _grid(len(look.features), CHANNELS + 1, tile=0.9, title=0.36, below=0.36)
     for row, (name, maps) in enumerate(look.features.items()):
         answered = maps[cell]
         _show(grid[row, 0], look.shown.crops[cell], f"{name}\n{answered.shape[1]} x {answered.shape[2]} px")
@@ -71,14 +71,17 @@ def figures_of_check(check: list[Randomised]) -> list[dict[str, float]]:
     return [{"share_shuffled": one.shuffled, "rank_correlation": one.correlation, "ssim": one.ssim} for one in check]
 
 
-def _grid(rows: int, columns: int, *, tile: float, title: float) -> tuple[Figure, NDArray[np.object_]]:
-    """Square tiles of `tile` inches with a title above each: axes (rows, columns) with nothing drawn round them."""
+def _grid(rows: int, columns: int, *, tile: float, title: float, below: float) -> tuple[Figure, NDArray[np.object_]]:
+    """Square tiles of `tile` inches in axes (rows, columns), with room for a title above those of the first row.
+
+    `below` is the room above the tiles of all other rows.
+    """
     gap = 0.06
-    width, height = columns * (tile + gap) + gap, rows * (tile + title + gap) + gap
+    width, height = columns * (tile + gap) + gap, rows * (tile + below + gap) + title - below + gap
     figure = Figure(figsize=(width, height))
     grid = np.empty((rows, columns), object)
     for row, column in np.ndindex(rows, columns):
-        left, bottom = gap + column * (tile + gap), height - (row + 1) * (tile + title + gap)
+        left, bottom = gap + column * (tile + gap), gap + (rows - 1 - row) * (tile + below + gap)
         grid[row, column] = figure.add_axes((left / width, bottom / height, tile / width, tile / height))
         grid[row, column].axis("off")
     return figure, grid

@@ -16,18 +16,20 @@ from broker.keys import FrameKey, frame_key
 from models.cells import CellClassifier
 from models.checkpoint import load
 from models.image import decode
+from models.redcells import red_cell_diameter_px
 from models.sight import SightParameters, see_field
 from tests.bench.clockwork import Cost, measure
 from workers.filestore import FileStore
 from workers.quarantine import Quarantine
 
 BATCH = 8
+SCALE = 0.072  # of the BCCD fields, um a pixel
 T = TypeVar("T")
 _RESULT = b"x" * 900  # about the size of a result object
 
 
 def stages(frames: Sequence[bytes], threads: int) -> dict[str, Cost]:
-    """Cost a frame of hashing, checking, storing, decoding, segmenting and the network."""
+    """Cost a frame of hashing, checking, storing, decoding, finding the scale, segmenting and the network."""
     cv2.setNumThreads(1)  # as a worker does
     count = len(frames)
     checkpoint = load(None)
@@ -48,7 +50,10 @@ def stages(frames: Sequence[bytes], threads: int) -> dict[str, Cost]:
         "check": measure(_each(_check, frames), count),
         "store": measure(_storing(frames), count),
         "decode": measure(_each(decode, frames), count),
-        "segment": measure(_each(lambda p: see_field(p, None, classifier.spec, sight), pictures), count),
+        "scale from red cells": measure(_each(red_cell_diameter_px, pictures), count),
+        "segment at a known scale": measure(
+            _each(lambda p: see_field(p, SCALE, classifier.spec, sight), pictures), count
+        ),
         "network": measure(judge, count),
     }
 

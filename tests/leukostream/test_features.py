@@ -16,12 +16,13 @@ from broker.errors import Misconfigured
 from leukostream import features, tablefile
 from leukostream.features import OF_IMAGES, OF_SET, run, run_set
 from models.checkpoint import load
-from models.errors import UnreadableImage
+from models.errors import DataMissing, UnreadableImage
 from models.image import decode
 from models.measurements import COLUMNS, NAMES, measure
 from models.reader import Image, load_reader
 from models.sight import SightParameters, see_field
-from tests.models import paint
+from tests.leukostream.test_cli import assert_complains, leukostream
+from tests.models import cellsets, paint
 
 ROOT = Path(__file__).parents[2]
 AT = ((200, 220), (440, 260))
@@ -81,6 +82,7 @@ def test_csv_and_parquet_hold_the_same(images: Path, tmp_path: Path) -> None:
             assert kept == pytest.approx([float(value) for value in told], rel=1e-6)
     assert str(table.schema.field("cell").type) == "int64"
     assert str(table.schema.field("perimeter").type) == "float"
+    assert str(table.schema.field("um_per_px").type) == "double"
 
 
 def test_the_meaning_of_every_column_travels_with_the_table(images: Path, tmp_path: Path) -> None:
@@ -122,13 +124,14 @@ def test_a_file_that_is_no_image_is_named_and_the_others_measured(
     assert f"{images / 'c.jpg'}: " in capsys.readouterr().err
 
 
-def test_a_set_has_its_labels_and_patients(painted_data: Path, tmp_path: Path) -> None:
+def test_a_set_has_its_labels_and_patients(tmp_path: Path) -> None:
     """C-NMC's cells with the group that a split must not part."""
     out = tmp_path / "set.parquet"
+    painted_data = cellsets.write(tmp_path / "data", cells_each=3)
     assert run_set(painted_data, out, cache=tmp_path / "cache" / "measurements") == 0
     table = parquet.read_table(out)
     assert table.column_names == [field.name for field in OF_SET]
-    assert table.num_rows == 48
+    assert table.num_rows == 24
     assert set(table["label"].to_pylist()) == {"all", "hem"}
     assert all(
         group.startswith(label)
@@ -180,3 +183,17 @@ def test_a_gap_is_an_empty_cell_and_a_failed_table_leaves_none(tmp_path: Path) -
 def test_the_page_holds_every_column() -> None:
     """docs/features.md has the table that the code would write."""
     assert features.page_of_columns() in (ROOT / "docs" / "features.md").read_text()
+
+
+def test_the_command_wants_images_or_a_set_and_a_file_to_write(tmp_path: Path) -> None:
+    """Status 2 and one line that says what to do."""
+    out = str(tmp_path / "t.csv")
+    assert_complains(leukostream("features", "--out", out), 2, "name images to measure, or --data DIR")
+    assert_complains(leukostream("features", "--out", out, "--data", "x", "y"), 2, "not both")
+    assert_complains(leukostream("features", "--out", str(tmp_path / "t.xlsx"), "y"), 2, "t.csv or t.parquet")
+
+
+def test_a_set_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """The folder that was looked for, and what it should hold."""
+    with pytest.raises(DataMissing, match=r"none.* is missing: name the folder that holds cnmc2019"):
+        run_set(tmp_path / "none", tmp_path / "t.csv")

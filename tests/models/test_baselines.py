@@ -129,3 +129,11 @@ def test_the_tables_of_the_docs_are_printed(
         assert words in printed
     baselines.main(arguments)
     assert capsys.readouterr().out == printed
+
+
+def test_a_folder_without_the_set_is_bad_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line with the folder, status 2."""
+    with pytest.raises(SystemExit) as ended:
+        baselines.main(["--data", str(tmp_path)])
+    assert ended.value.code == 2
+    assert "is missing: name the folder that holds cnmc2019" in capsys.readouterr().err

@@ -59,7 +59,7 @@ def test_a_damaged_export_is_refused(trained: Path, tmp_path: Path) -> None:
     content = bytearray((copy / ONNX).read_bytes())
     content[len(content) // 2] ^= 1
     (copy / ONNX).write_bytes(content)
-    with pytest.raises(CheckpointUnusable, match="served.onnx is damaged"):
+    with pytest.raises(CheckpointUnusable, match=r"served\.onnx is damaged"):
         CellClassifier(load(copy))
     (copy / ONNX).unlink()
     with pytest.raises(CheckpointUnusable, match=r"served\.onnx: No such file"):

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from models import data
-from models.cells import CellClassifier
 from models.checkpoint import MANIFEST, Checkpoint, load
 from models.errors import CheckpointUnusable, DataMissing
-from models.judged import held_apart, joined, kinds_apart, teachers
+from models.evaluation import measure
+from models.judged import held_apart, joined, judges, kinds_apart, teachers
 from tests.models import cellsets
 from tests.models.judgements import held
 
@@ -26,38 +26,41 @@ def resplit(checkpoint: Checkpoint, parts: dict[str, list[str]]) -> Checkpoint:
 
 
 def test_only_patients_kept_apart_are_judged(trained: Path, painted_data: Path) -> None:
-    """Their cells, all of them, with what the model says of them."""
+    """Their cells, all of them, each with what the judge of its part says of it."""
     checkpoint, cache = load(trained), trained.parent / "cache"
     judged = held_apart(checkpoint, painted_data, cache)
-    assert set(judged.groups) == set(checkpoint.manifest.split["cnmc2019"]["test"])
     cells = data.cnmc(painted_data, cellsets.SPEC, cache)
-    assert len(judged) == np.isin(cells.groups, judged.groups).sum()
-    opinions = CellClassifier(checkpoint).judge(list(judged.crops), list(judged.areas_um2))
-    assert judged.probability.tolist() == [opinion.p_blast for opinion in opinions]
-    assert judged.in_domain.tolist() == [opinion.in_domain for opinion in opinions]
+    for fold, judge in judges(checkpoint).items():
+        here = judged.where(judged.folds == fold)
+        members = checkpoint.manifest.split["cnmc2019"][fold]
+        assert set(here.groups) == set(members)
+        assert len(here) == np.isin(cells.groups, members).sum()
+        opinions = judge.classifier.judge(list(here.crops), list(here.areas_um2))
+        assert here.probability.tolist() == [opinion.p_blast for opinion in opinions]
+        assert here.in_domain.tolist() == [opinion.in_domain for opinion in opinions]
+    assert set(judged.folds) == set(judges(checkpoint))
     assert set(judged.decisions) <= {"blast", "normal", "no_result"}
     outside = judged.decisions[~judged.in_domain]
     assert (outside == "no_result").all()
 
 
 def test_a_control_learns_from_nobody_whom_it_judges() -> None:
-    """From the training patients where there are any; from all other folds where a checkpoint is cross-fitted."""
-    roles = np.array(["train", "validation", "test", ""])
-    assert teachers(roles, "test").tolist() == [True, False, False, False]
+    """From all other folds, and from no patient whom the split does not name."""
     folds = np.array(["fold-0", "fold-1", "fold-2", ""])
     assert teachers(folds, "fold-1").tolist() == [True, False, True, False]
 
 
 def test_a_split_of_other_patients_is_refused(trained: Path, painted_data: Path) -> None:
     """The message names the file, the checkpoint and patients that are missing."""
-    checkpoint = resplit(load(trained), {"train": ["all-0", "hem-0"], "test": ["all-1", "hem-1", "nobody-1"]})
+    checkpoint = resplit(load(trained), {"fold-0": ["all-0", "hem-0"], "fold-1": ["all-1", "nobody-1"]})
     with pytest.raises(DataMissing, match=r"manifest\.csv lacks 1 patient groups .*nobody-1.*split on"):
         held_apart(checkpoint, painted_data, trained.parent / "cache")
 
 
 def test_one_class_kept_apart_is_refused(trained: Path, painted_data: Path) -> None:
     """Where only blasts are kept apart nothing is told apart."""
-    checkpoint = resplit(load(trained), {"train": ["hem-0", "hem-1"], "test": ["all-1"]})
+    checkpoint = load(trained)
+    checkpoint = resplit(checkpoint, {next(iter(judges(checkpoint))): ["all-1"]})
     with pytest.raises(DataMissing, match="one class only"):
         held_apart(checkpoint, painted_data, trained.parent / "cache")
 
@@ -69,9 +72,9 @@ def test_a_patient_on_two_sides_is_refused(trained: Path, painted_data: Path, tm
     table = root / "cnmc2019" / "manifest.csv"
     with table.open(newline="") as lines:
         rows = list(csv.DictReader(lines))
-    parts = load(trained).manifest.split["cnmc2019"]
-    learned = next(row for row in rows if row["patient_group"] in parts["train"])
-    tested = next(row for row in rows if row["patient_group"] in parts["test"])
+    first, *_, last = load(trained).manifest.split["cnmc2019"].values()
+    learned = next(row for row in rows if row["patient_group"] in first)
+    tested = next(row for row in rows if row["patient_group"] in last)
     tested["bmp_sha256"] = learned["bmp_sha256"]
     with table.open("w", newline="") as lines:
         writer = csv.DictWriter(lines, list(rows[0]))
@@ -99,6 +102,13 @@ def test_kinds_are_judged_on_files_kept_apart(trained: Path, painted_data: Path)
     assert kinds.probability.shape == (len(kinds.labels), len(data.KINDS))
     assert kinds.probability.sum(1) == pytest.approx(1)
     assert len(set(kinds.files)) == len(kinds.files) > 0
+
+
+def test_controls_stand_in_the_order_of_the_judged_cells(trained: Path, painted_data: Path) -> None:
+    """The area of each cell kept apart, so that model and control are compared on the same patients."""
+    measured = measure(load(trained), painted_data, trained.parent / "cache")
+    assert measured.controls["area_only"].tolist() == measured.held.areas_um2.tolist()
+    assert {len(scores) for scores in measured.controls.values()} == {len(measured.held)}
 
 
 def test_parts_are_joined_in_their_order() -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from models.image import open_image
-from models.scale import Scale, red_cell_diameter_px, scale_of
+from models.redcells import red_cell_diameter_px
+from models.scale import Scale, scale_of
 from tests.models import paint
 
 
@@ -32,6 +33,22 @@ def test_the_scale_is_found_from_red_cells_at_any_resolution(width: int) -> None
     assert scale is not None
     assert scale.source == "red cells"
     assert scale.um_per_px == pytest.approx(paint.UM_PER_PX * 640 / width, rel=0.15)
+
+
+@pytest.mark.parametrize("fields", [1, 2, 3, 5])
+def test_the_scale_is_found_at_any_magnification(fields: int) -> None:
+    """The more cells a picture of 1280 px shows, the smaller they are; the scale follows to a quarter."""
+    small = cv2.resize(paint.smear(), (1280 // fields, 960 // fields), interpolation=cv2.INTER_AREA)
+    wide = np.ascontiguousarray(np.tile(np.asarray(small, np.uint8), (fields, fields, 1)))
+    diameter_px = red_cell_diameter_px(wide)
+    assert diameter_px == pytest.approx(7.5 / paint.UM_PER_PX * (1280 // fields) / 640, rel=0.25)
+
+
+def test_noise_and_uneven_light_leave_the_scale() -> None:
+    """Neither draws the outlines of red cells."""
+    field = paint.smear((320, 240)) * np.linspace(1, 0.6, 480)[:, None, None]
+    noisy = np.clip(field + np.random.default_rng(6).normal(0, 6, field.shape), 0, 255).astype(np.uint8)
+    assert red_cell_diameter_px(noisy) == pytest.approx(7.5 / paint.UM_PER_PX, rel=0.2)
 
 
 def test_no_scale_is_made_up_for_bare_glass() -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from models.decision import CUT_OFF, NO_WHITE_CELL, UNCERTAIN
 from models.errors import DataMissing
+from models.judged import HeldApart
 from models.slide import (
     NOT_FITTED,
     PATIENTS_OVERLAP,
@@ -23,7 +24,7 @@ from models.slide import (
     fraction_of,
     more_cells,
 )
-from models.slide_check import as_slides, slide_figures
+from models.slide_check import as_slides, left_out_verdicts, slide_figures
 from models.slide_fit import fit_slides, left_out, patients_of, spreads
 from models.slide_limits import Evidence, SlideLimits, doubts
 
@@ -210,3 +211,20 @@ def test_each_patient_is_decided_by_limits_that_it_did_not_fit() -> None:
     assert {slide.verdict.cells for slide in slides} == {40}
     odd = np.where(groups == "p0", 0.95, probability)
     assert "p0" in slide_figures(as_slides(odd, labels, groups))["wrong"]
+
+
+def test_the_report_judges_a_patient_by_the_others_and_by_its_known_cells() -> None:
+    """An odd patient does not move the limits that it is judged by, and refused cells decide nothing."""
+    probability, labels, groups = _training(np.random.default_rng(8))
+    cells = len(labels)
+    held = HeldApart(
+        labels, probability, np.ones(cells, bool), groups, np.full(cells, "fold-0"), np.full(cells, "no_result"),
+        np.zeros((cells, 1, 1, 3), np.uint8), np.zeros(cells, np.float32),
+    )  # fmt: skip
+    one = groups == "p0"
+    odd = replace(held, probability=np.where(one, 0.02, probability), labels=np.where(one, 1, labels))
+    verdicts, refused = left_out_verdicts(odd), left_out_verdicts(replace(held, in_domain=~one))
+    assert verdicts is not None
+    assert refused is not None
+    assert verdicts["p0"][0] == "normal"
+    assert refused["p0"] == ("no_result", "outside of what the model knows (60 of 60 cells)")
