@@ -15,8 +15,8 @@ from models.errors import ProfileUnusable, UnreadableImage
 from models.profile import load, read
 from models.stain import stain_of
 from tests.models import paint
-from tests.models.checkpoints import bare
 from tests.models.fakes import FakeClassifier, FakeOpinion
+from tests.models.manifests import bare
 
 PATIENTS, CELLS = 5, 10
 

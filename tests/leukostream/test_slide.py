@@ -17,7 +17,7 @@ from leukostream import slide
 from leukostream.slide import Where
 from models.reader import CellReading, Image, Reading
 from models.slide_limits import SlideLimits
-from tests.models.checkpoints import bare
+from tests.models.manifests import bare
 from tests.workers.frames import jpeg
 from workers.filestore import FileStore
 

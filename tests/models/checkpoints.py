@@ -1,34 +1,26 @@
-"""Checkpoints whose networks nobody asks: a name and parameters, for tests of what reads a manifest."""
+"""Checkpoints that a registry takes, without a network in them; and real ones under another name."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 
-from models.checkpoint import Manifest, save
-from models.crops import CropSpec
+def a_checkpoint(folder: Path, name: str, *, weights: bytes = b"weights of no network", **manifest: Any) -> Path:
+    """A folder with a manifest and weights whose hash is right; no program could load it."""
+    folder.mkdir(parents=True)
+    (folder / "weights.safetensors").write_bytes(weights)
+    stated = {"format": 1, "name": name, "weights_sha256": hashlib.sha256(weights).hexdigest(), **manifest}
+    (folder / "manifest.json").write_text(json.dumps(stated))
+    return folder
 
 
-def bare(folder: Path, name: str, parameters: Mapping[str, Any]) -> Path:
-    """Write a whole checkpoint without a network into `folder`."""
-    manifest = Manifest(
-        name=name,
-        created="2026-11-24T00:00:00+00:00",
-        data_sha256="",
-        split={},
-        seed=1,
-        metrics={},
-        temperature={},
-        thresholds={"blast_above": 0.9, "normal_below": 0.1},
-        crop=CropSpec(),
-        parameters=parameters,
-        networks={},
-        kinds=(),
-        recipe={},
-        licence="",
-        versions={},
-    )
-    return save(folder, manifest, {"nothing": np.zeros(1, np.float32)}).path
+def renamed(source: Path, folder: Path, name: str) -> Path:
+    """A copy of a real checkpoint that says it has another name."""
+    shutil.copytree(source, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"name": name}))
+    return folder
