@@ -16,7 +16,7 @@ from models.controls import blast_controls, kind_controls
 from models.data import CellSet
 from models.fields import of_fields
 from models.judged import HeldApart, KindsApart, divided, elsewhere, held_apart, kinds_apart
-from models.slide_verdicts import left_out_verdicts
+from models.slide_check import left_out_verdicts
 
 Figures = dict[str, Any]
 

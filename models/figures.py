@@ -12,7 +12,7 @@ from models import resampling
 from models.data import BLASTNESS
 from models.judged import HeldApart, KindsApart
 from models.resampling import Draws, Figure, Rows, draw, exact
-from models.slide_verdicts import SlideVerdicts
+from models.slide_check import SlideVerdicts
 
 
 def of_cells(held: HeldApart) -> dict[str, Figure]:

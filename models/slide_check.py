@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.decision import Decision
-from models.judged import HeldApart
+from models.errors import DataMissing
+from models.judged import OUTSIDE, HeldApart
 from models.slide import SlideCell, SlideVerdict, decide_slide
 from models.slide_fit import KINDS, Numbers, fit_slides
 from models.slide_limits import CELLS_LEAST, SlideLimits
 
-OUTSIDE = "outside of the domain"
+SlideVerdicts = Mapping[str, tuple[Decision, str | None]]
+"""By patient: the decision of a slide, and why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +60,12 @@ def as_slides(
     return found
 
 
-def judge_left_out(held: HeldApart) -> Callable[[HeldApart], tuple[Decision, str | None]]:
-    """Answers the cells of a patient of `held` as a slide, by limits fitted on its other patients; for the report."""
-
-    def judge(cells: HeldApart) -> tuple[Decision, str | None]:
-        others = held.in_domain & ~np.isin(held.groups, np.unique(cells.groups))
-        limits = fit_slides(held.probability[others], held.labels[others], held.groups[others])
-        pairs = zip(cells.probability, cells.in_domain, strict=True)
-        verdict = decide_slide(
-            [SlideCell(float(p)) if known else SlideCell(None, OUTSIDE) for p, known in pairs], limits
-        )
-        return verdict.decision, verdict.reason
-
-    return judge
+def left_out_verdicts(held: HeldApart) -> SlideVerdicts | None:
+    """The verdict on each patient; None where the patients are too few to know what slides look like."""
+    try:
+        return {str(name): _verdict(held, str(name)) for name in np.unique(held.groups)}
+    except DataMissing:
+        return None
 
 
 def slide_figures(slides: Sequence[PatientSlide], cells_least: int = CELLS_LEAST) -> dict[str, Any]:
@@ -85,3 +80,11 @@ def slide_figures(slides: Sequence[PatientSlide], cells_least: int = CELLS_LEAST
         of_kind = [slide for slide in slides if slide.label == label]
         figures[name] = {"patients": len(of_kind), "answered": sum(slide.answered for slide in of_kind)}
     return figures
+
+
+def _verdict(held: HeldApart, name: str) -> tuple[Decision, str | None]:
+    cells, others = held.where(held.groups == name), held.in_domain & (held.groups != name)
+    limits = fit_slides(held.probability[others], held.labels[others], held.groups[others])
+    pairs = zip(cells.probability, cells.in_domain, strict=True)
+    verdict = decide_slide([SlideCell(float(p)) if known else SlideCell(None, OUTSIDE) for p, known in pairs], limits)
+    return verdict.decision, verdict.reason

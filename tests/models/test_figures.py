@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from models import figures
+from models.decision import Decision
 from models.evaluation import plain
 from models.judged import HeldApart, KindsApart, joined
 from tests.models.judgements import held
@@ -64,7 +65,7 @@ def test_cells_with_and_without_abstention_by_hand(cells: HeldApart) -> None:
 
 def test_slides_answered_wrongly_are_counted(cells: HeldApart) -> None:
     """Four of five answered, three of them rightly."""
-    said = {"A1": "blast", "A2": "no_result", "H1": "normal", "H2": "blast", "H3": "normal"}
+    said: dict[str, Decision] = {"A1": "blast", "A2": "no_result", "H1": "normal", "H2": "blast", "H3": "normal"}
     found = figures.of_patients(cells, {name: (decision, None) for name, decision in said.items()})
     assert found["slides"]["answered"].value == 4 / 5
     assert found["slides"]["right_of_answered"].value == 3 / 4

@@ -24,7 +24,7 @@ from models.slide import (
     fraction_of,
     more_cells,
 )
-from models.slide_check import as_slides, judge_left_out, slide_figures
+from models.slide_check import as_slides, left_out_verdicts, slide_figures
 from models.slide_fit import fit_slides, left_out, patients_of, spreads
 from models.slide_limits import Evidence, SlideLimits, doubts
 
@@ -223,7 +223,8 @@ def test_the_report_judges_a_patient_by_the_others_and_by_its_known_cells() -> N
     )  # fmt: skip
     one = groups == "p0"
     odd = replace(held, probability=np.where(one, 0.02, probability), labels=np.where(one, 1, labels))
-    assert judge_left_out(odd)(odd.where(one))[0] == "normal"
-    refused = replace(held, in_domain=~one)
-    decision, reason = judge_left_out(refused)(refused.where(one))
-    assert (decision, reason) == ("no_result", "outside of the domain (60 of 60 cells)")
+    verdicts, refused = left_out_verdicts(odd), left_out_verdicts(replace(held, in_domain=~one))
+    assert verdicts is not None
+    assert refused is not None
+    assert verdicts["p0"][0] == "normal"
+    assert refused["p0"] == ("no_result", "outside of what the model knows (60 of 60 cells)")
