@@ -32,8 +32,9 @@ def patients_of(
     """The patients of N held-apart cells; a patient whose cells have both labels is refused."""
     evidence = log_odds(probability, most)
     found = []
-    for name in np.unique(groups):
-        here = groups == name
+    names, place = np.unique(groups, return_inverse=True)
+    for at, name in enumerate(names):
+        here = place == at
         label = np.unique(labels[here])
         if len(label) != 1:
             raise DataMissing(f"patient group {name} has cells of both classes: a slide of it has no known answer")

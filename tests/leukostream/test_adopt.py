@@ -11,12 +11,12 @@ import pytest
 from broker.errors import Misconfigured
 from leukostream import adopt
 from leukostream.adopt import Request
-from models.checkpoint import default_path
 from models.errors import ProfileUnusable, UnreadableImage
 from models.profile import load, read
 from models.stain import stain_of
 from tests.models import paint
 from tests.models.fakes import FakeClassifier, FakeOpinion
+from tests.models.manifests import bare
 
 PATIENTS, CELLS = 5, 10
 
@@ -24,16 +24,10 @@ PATIENTS, CELLS = 5, 10
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkpoint that states the stain of painted cells, and knows blasts by their size."""
-    folder = tmp_path / "model"
-    shutil.copytree(default_path(), folder)
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["name"] = "m-1"
-    manifest["parameters"]["stain"] = stain_of([paint.smear((320, 240))[190:290, 270:370]]).as_parameters()
-    manifest["parameters"]["stain"]["spread"] = [0.3, 0.3, 0.3]
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    stain = stain_of([paint.smear((320, 240))[190:290, 270:370]]).as_parameters() | {"spread": [0.3, 0.3, 0.3]}
     sized = FakeClassifier(lambda area: FakeOpinion(p_blast=0.96 if area > 100 else 0.04))
     monkeypatch.setattr(adopt, "CellClassifier", lambda _checkpoint: sized)
-    return folder
+    return bare(tmp_path / "model", "m-1", {"stain": stain})
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +93,7 @@ def test_without_labelled_cells_the_profile_is_written_shut(
 
 def test_a_checkpoint_that_states_no_stain_cannot_be_adopted(tmp_path: Path, model: Path, reference: Path) -> None:
     """Nothing is known of what to map to."""
-    manifest = json.loads((model / "manifest.json").read_text())
-    del manifest["parameters"]["stain"]
-    (model / "manifest.json").write_text(json.dumps(manifest))
+    bare(model, "m-1", {})
     with pytest.raises(Misconfigured, match="states no stain to map to"):
         adopt.run(_request(reference, None, tmp_path / "lab.json"), model)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +15,9 @@ from broker.keys import FrameKey, frame_key
 from broker.messages import CellResult, Result, encode
 from leukostream import slide
 from leukostream.slide import Where
-from models.checkpoint import default_path
 from models.reader import CellReading, Image, Reading
 from models.slide_limits import SlideLimits
+from tests.models.manifests import bare
 from tests.workers.frames import jpeg
 from workers.filestore import FileStore
 
@@ -43,14 +42,8 @@ class BlastReader:
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkpoint that was calibrated on slides, whose reader is the one above."""
-    folder = tmp_path / "model"
-    shutil.copytree(default_path(), folder)
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["name"] = BlastReader.name
-    manifest["parameters"]["slide"] = LIMITS.as_parameters()
-    (folder / "manifest.json").write_text(json.dumps(manifest))
     monkeypatch.setattr(slide, "open_reader", lambda _model: BlastReader())
-    return folder
+    return bare(tmp_path / "model", BlastReader.name, {"slide": LIMITS.as_parameters()})
 
 
 def _images(folder: Path, count: int, name: str = "S1") -> Path:
@@ -95,9 +88,7 @@ def test_a_shipped_or_fresh_checkpoint_without_slides_answers_none(
     tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """However many blasts there seem to be."""
-    manifest = json.loads((model / "manifest.json").read_text())
-    del manifest["parameters"]["slide"]
-    (model / "manifest.json").write_text(json.dumps(manifest))
+    bare(model, BlastReader.name, {})
     answer = _run(Where((_images(tmp_path / "S1", 8),)), model, capsys)
     assert (answer["decision"], answer["reason"]) == ("no_result", "this model was not calibrated on slides")
 

@@ -64,7 +64,7 @@ def test_the_interval_covers_the_fraction_of_new_patients(fraction: float) -> No
     """95 % intervals cover in 90 to 99 % of slides, the patients that the limits were fitted on being drawn anew."""
     rng = np.random.default_rng(11)
     covered = []
-    for _ in range(500):
+    for _ in range(300):
         limits = spreads(patients_of(*_training(rng, 30)), SlideLimits())
         blasts = rng.binomial(100, fraction)
         cells = np.concatenate([_patient(rng, NORMAL, 100 - blasts), _patient(rng, BLAST, blasts)])
@@ -77,13 +77,13 @@ def test_few_answers_about_new_patients_are_wrong() -> None:
     """Slides of pure new patients: at most the stated share of a kind is answered wrongly, and most are answered."""
     rng = np.random.default_rng(5)
     answers: dict[int, list[str]] = {NORMAL: [], BLAST: []}
-    for _ in range(100):
+    for _ in range(60):
         limits = fit_slides(*_training(rng, 30))
         for label, said in answers.items():
             said.append(decide_slide([SlideCell(p) for p in _patient(rng, label, 100)], limits).decision)
-    assert answers[NORMAL].count("blast") <= 6
-    assert answers[BLAST].count("normal") <= 6
-    assert answers[BLAST].count("blast") >= 60
+    assert answers[NORMAL].count("blast") <= 4
+    assert answers[BLAST].count("normal") <= 4
+    assert answers[BLAST].count("blast") >= 36
 
 
 def test_more_cells_do_not_settle_what_patients_leave_open() -> None:
