@@ -114,9 +114,7 @@ def fit_member(
 ) -> Member:
     """Fit one network on all folds but one, with the gates round what it learned from."""
     here = sets.blasts.but(number)
-    weights, numbers = sets.blasts.weights(here), sets.blasts.numbers[here]
-    mean = (weights @ numbers).astype(np.float32)
-    scaling = mean, (np.sqrt(weights @ (numbers - mean) ** 2) + 1e-6).astype(np.float32)
+    scaling = _scaling(sets.blasts.numbers[here], sets.blasts.weights(here))
     lesson = sets.lesson(number, scaling, settings.joint.kind_share)
     report(f"network {name} learns from {len(lesson.kinds)} cells")
     beside = None if number is None else sets.beside(number, scaling)
@@ -184,6 +182,12 @@ def standardised(
 ) -> NDArray[np.float32]:
     """Numbers (N, F) as the networks take them: in spreads from the mean, far ones cut off."""
     return np.clip((numbers - mean) / spread, -FAR, FAR).astype(np.float32)
+
+
+def _scaling(numbers: NDArray[np.float32], weights: NDArray[np.float64]) -> Scaling:
+    """Summed by numpy and not by BLAS, whose last digits, and so a state's mark, depend on the number of threads."""
+    mean = (weights[:, None] * numbers).sum(0).astype(np.float32)
+    return mean, (np.sqrt((weights[:, None] * (numbers - mean) ** 2).sum(0)) + 1e-6).astype(np.float32)
 
 
 def _kind_heat(named: Apart, number: int | None) -> float:
