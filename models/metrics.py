@@ -34,7 +34,12 @@ def at_half(labels: Labels, probability: Numbers) -> dict[str, float]:
 
 
 def calibration_error(labels: Labels, probability: Numbers, bins: int = 10) -> float:
-    """Expected calibration error of the blast class: mean gap between said and seen, over bins of equal width."""
+    """Expected calibration error of the blast class: mean gap between said and seen, over bins of equal width.
+
+    nan where a probability is none.
+    """
+    if not np.isfinite(probability).all():
+        return float("nan")
     place = np.minimum((probability * bins).astype(int), bins - 1)
     gaps = [
         abs(float(probability[place == at].mean()) - float(labels[place == at].mean())) * float((place == at).mean())

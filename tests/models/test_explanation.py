@@ -43,6 +43,31 @@ class Corners(nn.Module):
         return torch.cat([x * corner, x * (1 - corner)], 1).requires_grad_()
 
 
+class OnePatch(nn.Module):
+    """A map for each of sixteen patches of the picture, and a head that has learned to read the sixth."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maps = Patches()
+        self.head = nn.Linear(16, 2, bias=False)
+        with torch.no_grad():
+            self.head.weight[:] = 0
+            self.head.weight[1, 5] = 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.maps(x).mean((2, 3)))
+        return logits
+
+
+class Patches(nn.Module):
+    """(N, 1, 8, 8) -> (N, 16, 8, 8)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        row, column = torch.meshgrid(torch.arange(8) // 2, torch.arange(8) // 2, indexing="ij")
+        patch = (row * 4 + column)[None] == torch.arange(16)[:, None, None]
+        return (x * patch).requires_grad_()
+
+
 def margin(logits: Tensor) -> Tensor:
     return logits[:, 1] - logits[:, 0]
 
@@ -87,13 +112,20 @@ def test_maps_are_scaled_each_for_itself() -> None:
     assert maps.tolist() == [[[1.0, 0.0]], [[1.0, 0.5]], [[0.0, 0.0]]]
 
 
-def test_the_check_passes_maps_that_change_with_the_weights(network: CellNetwork, inputs: Inputs) -> None:
-    """Grad-CAM of a network whose weights are shuffled is another map."""
-    inside = np.ones((6, 32, 32), bool)
-    compared = randomised(Question(network, "trunk", margin), inputs, inside)
+def test_the_check_passes_maps_that_change_with_the_weights() -> None:
+    """A head that learned to read one of sixteen patches reads another one once its weights are shuffled."""
+    pictures = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(1)) + 0.5
+    (compared,) = randomised(Question(OnePatch(), "maps", margin), (pictures,), np.ones((3, 8, 8), bool), steps=1)
+    assert compared.shuffled == 1.0
+    assert compared.correlation < 0.1
+    assert compared.ssim < 0.9
+    assert depends_on_weights([compared])
+
+
+def test_weights_are_shuffled_from_the_output_back(network: CellNetwork, inputs: Inputs) -> None:
+    """In as many steps as asked for, up to all of them."""
+    compared = randomised(Question(network, "trunk", margin), inputs, np.ones((6, 32, 32), bool))
     assert [one.shuffled for one in compared] == [0.25, 0.5, 0.75, 1.0]
-    assert depends_on_weights(compared)
-    assert compared[-1].ssim < 0.9
 
 
 def test_the_check_fails_a_map_that_does_not_depend_on_weights(network: CellNetwork, inputs: Inputs) -> None:
