@@ -8,7 +8,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 READY := $(VENV)/.ready
 DATA ?= $(or $(LEUKO_DATA),../shared/data)
 
-.PHONY: help setup system demo test lint format bench train evaluate reference clean
+.PHONY: help setup system demo test lint format bench train ablation evaluate reference clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,12 +51,15 @@ bench: setup ## Measure stages, pipeline and a plain tutorial worker in one run
 train: setup ## Train a model on DATA into train-run/
 	@$(PY) -m leukostream train --data $(DATA) --out train-run $(TRAIN)
 
-evaluate: setup ## Evaluate the shipped model on the patients of DATA kept apart
-	@$(PY) -m leukostream evaluate --data $(DATA) $(EVALUATE)
+ablation: setup ## Compare the options of the paper's equations on patients of DATA held apart
+	@OMP_NUM_THREADS=1 $(PY) -m models.ablation --data $(DATA) $(ABLATION)
+
+evaluate: setup ## Report on the shipped model, on the patients of DATA kept apart, into evaluate-run/
+	@$(PY) -m leukostream evaluate --data $(DATA) --out evaluate-run $(EVALUATE)
 
 reference: setup ## Write docs/asyncapi.json and docs/reference.md anew from the code
 	@$(PY) -m broker.asyncapi > docs/asyncapi.json
 	@$(PY) -m leukostream.reference > docs/reference.md
 
 clean: ## Remove what runs have left behind
-	rm -rf demo-run bench-run train-run .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build
+	rm -rf demo-run bench-run train-run evaluate-run .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build

@@ -15,6 +15,7 @@ UNDATED: Final = "undated"
 NO_SLIDE: Final = "-"
 MODEL_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SLIDE: Final = re.compile(SLIDE_RULE)
+_REVIEW_TIME: Final = "%Y%m%dT%H%M%S.%fZ"
 _ID: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -44,6 +45,11 @@ class FrameKey:
         if not MODEL_NAME.fullmatch(model):
             raise Reject(f"bad model name {model[:80]!r}")
         return f"results/{self.folder}/{self.id}/{model}.json"
+
+    def review(self, at: datetime, reviewer: str) -> str:
+        """Key of what one reviewer said at a time: two words of one reviewer are two objects."""
+        check_name(reviewer, "reviewer")
+        return f"reviews/{self.folder}/{self.id}/{at.astimezone(UTC):{_REVIEW_TIME}}-{reviewer}.json"
 
 
 def frame_key(site: str, device: str, captured_at: datetime | None, slide: str | None, frame_id: str) -> FrameKey:
@@ -79,6 +85,20 @@ def parse_result(key: str) -> tuple[FrameKey, str]:
         raise Reject(f"not a key of a result: {key[:200]!r}")
     _, site, device, day, slide, frame_id, name = parts
     return _parse(site, device, day, slide, frame_id, key), name.removesuffix(".json")
+
+
+def parse_review(key: str) -> tuple[FrameKey, datetime, str]:
+    """The inverse of `FrameKey.review`: the frame's key, the time and the reviewer."""
+    parts = key.split("/")
+    if len(parts) != 7 or parts[0] != "reviews" or not parts[6].endswith(".json"):
+        raise Reject(f"not a key of a review: {key[:200]!r}")
+    _, site, device, day, slide, frame_id, name = parts
+    time, _, reviewer = name.removesuffix(".json").partition("-")
+    try:
+        at = datetime.strptime(time, _REVIEW_TIME).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise Reject(f"bad time in key {key[:200]!r}") from error
+    return _parse(site, device, day, slide, frame_id, key), at, check_name(reviewer, "reviewer")
 
 
 def _parse(site: str, device: str, day: str, slide: str, frame_id: str, key: str) -> FrameKey:

@@ -13,13 +13,22 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import msgspec
 
 from broker.errors import Reject
+from broker.frame import SLIDE_RULE
+from broker.topics import NAME
 
 VERSION: Final = 1
+_NAME_RULE: Final = rf"^{NAME.pattern}$(?!\n)"
 Decision = Literal["blast", "normal", "no_result"]
 State = Literal["init", "ready", "alert", "disconnected", "lost"]
 FrameId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
+Superseded = Annotated[
+    str | None,
+    msgspec.Meta(
+        description="Model whose result of the same frame no longer holds, as after a recheck; both stay in the store."
+    ),
+]
 Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 
@@ -63,7 +72,7 @@ class Result:
     cells: tuple[CellResult, ...] = ()
     quality: dict[str, float | str | bool | None] = field(default_factory=dict)
     latency_ms: dict[str, float] = field(default_factory=dict)
-    supersedes: str | None = None
+    supersedes: Superseded = None
     v: int = VERSION
 
 
@@ -145,7 +154,32 @@ class Alert:
     v: int = VERSION
 
 
-M = TypeVar("M", Receipt, Result, Telemetry, Status, Command, Reply, Alert)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewedCell:
+    """What a person says one cell is: `box` as in the result; `blast`, `normal`, the name of a kind, or `unsure`."""
+
+    box: tuple[int, int, int, int]
+    label: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}$(?!\n)")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """A person to the store: what the cells of the frame `id` are; the newest word of a reviewer on a cell counts.
+
+    `patient` names whose blood the slide holds, under any name that is no person's; without it the slide stands for
+    the patient. It is an object of the store (`FrameKey.review`), not a topic.
+    """
+
+    id: FrameId
+    cells: tuple[ReviewedCell, ...]
+    reviewer: Annotated[str, msgspec.Meta(pattern=_NAME_RULE)]
+    at: Time
+    slide: str | None = None
+    patient: Annotated[str, msgspec.Meta(pattern=SLIDE_RULE)] | None = None
+    v: int = VERSION
+
+
+M = TypeVar("M", Receipt, Result, Telemetry, Status, Command, Reply, Alert, Review)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +187,7 @@ class _Version:
     v: int = 0
 
 
-def encode(message: Receipt | Result | Telemetry | Status | Command | Reply | Alert) -> bytes:
+def encode(message: Receipt | Result | Telemetry | Status | Command | Reply | Alert | Review) -> bytes:
     """The message as JSON bytes, for a topic or a store object."""
     return msgspec.json.encode(message)
 

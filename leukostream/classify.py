@@ -16,10 +16,10 @@ from workers.offline import Offline, find_images
 from workers.reader import open_reader
 
 
-def run(paths: list[Path], *, cells: bool, model: Path | None, as_json: bool) -> int:
+def run(paths: list[Path], *, cells: bool, model: Path | None, profile: Path | None, as_json: bool) -> int:
     """Print one answer an image; exit status 1 when a file was not a readable image."""
     files = find_images(paths)
-    answers = Offline(open_reader(model), files, cells=cells)
+    answers = Offline(open_reader(model, profile=profile), files, cells=cells)
     if as_json:
         for answer in answers:
             sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")

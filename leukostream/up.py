@@ -37,6 +37,7 @@ class Embedded:
             "LEUKO_MQTT_HOST": "127.0.0.1",
             "LEUKO_MQTT_PORT": str(self.mqtt_port),
             "LEUKO_STORE_DIR": str(self.store),
+            "LEUKO_REGISTRY_DIR": str(self.directory / "models"),
             "LEUKO_HTTP_PORT": str(self.http_port),
             "LEUKO_INDEX_FILE": str(self.directory / "viewer-index.sqlite"),
         }

@@ -77,4 +77,5 @@ def _line(result: Result) -> Text:
         f" {total:.0f} ms" if total is not None else "",
         f" {result.id[:12]}",
         f"  {result.reason}" if result.reason else "",
+        f"  by {result.model}, supersedes {result.supersedes}" if result.supersedes else "",
     )

@@ -22,6 +22,7 @@ class Augmentation:
     jpeg_share: float = 0.1
     jpeg_quality: tuple[int, int] = (60, 95)
     numbers_noise: float = 0.1
+    grey_share: float = 0.0
 
 
 def augmented(crops: NDArray[np.uint8], settings: Augmentation, draw: torch.Generator) -> Tensor:
@@ -29,7 +30,8 @@ def augmented(crops: NDArray[np.uint8], settings: Augmentation, draw: torch.Gene
     optical, mask = density(crops)
     optical = _through_jpeg(optical, settings, draw)
     optical = _softened(optical, mask, settings, draw)
-    return _turned(pack(_stained(optical, settings.stain, draw), mask), draw)
+    optical = _stained(optical, settings.stain, draw)
+    return _turned(pack(_greyed(optical, settings.grey_share, draw), mask), draw)
 
 
 def noisy(numbers: Tensor, settings: Augmentation, draw: torch.Generator) -> Tensor:
@@ -43,6 +45,13 @@ def _stained(optical: Tensor, spread: float, draw: torch.Generator) -> Tensor:
     gain = 1 + spread * (torch.randn(n, 1, 1, 1, generator=draw) + 0.7 * torch.randn(n, 3, 1, 1, generator=draw))
     offset = spread * (0.5 * torch.randn(n, 1, 1, 1, generator=draw) + 0.35 * torch.randn(n, 3, 1, 1, generator=draw))
     return optical * gain + offset
+
+
+def _greyed(optical: Tensor, share: float, draw: torch.Generator) -> Tensor:
+    """Some cells without colour: what is left is what they share across stains, size and texture."""
+    picked = torch.rand(len(optical), generator=draw) < share
+    grey = optical.mean(1, keepdim=True).expand_as(optical)
+    return torch.where(picked.view(-1, 1, 1, 1), grey, optical)
 
 
 def _softened(optical: Tensor, mask: Tensor, settings: Augmentation, draw: torch.Generator) -> Tensor:

@@ -19,6 +19,24 @@ class Thresholds:
     normal_below: float
 
 
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What turns a network's logits into answers; heats divide logits, the offset moves log odds of a blast.
+
+    The offset says what share of cells are blasts where the network is used; beyond the thresholds a cell is decided.
+    """
+
+    blast_heat: float = 1.0
+    blast_offset: float = 0.0
+    kind_heat: float = 1.0
+    blast_above: float = 0.9
+    normal_below: float = 0.1
+
+    def p_blast(self, log_odds: Numbers) -> NDArray[np.float64]:
+        """Calibrated probability of a blast (N,) from uncalibrated log odds (N,)."""
+        return sigmoid(np.asarray(log_odds, np.float64) / self.blast_heat + self.blast_offset)
+
+
 def patient_weights(groups: NDArray[np.str_], labels: NDArray[np.int64], power: float = 0.5) -> NDArray[np.float64]:
     """Weights (N,) that sum to 1: classes equal, and within a class a patient of n cells counts as n ** (1 - power)."""
     weights = np.zeros(len(labels))
@@ -35,9 +53,19 @@ def temperature(logits: Numbers, labels: NDArray[np.int64], weights: Numbers) ->
     return float(TEMPERATURES[int(np.argmin(_losses(logits, labels, weights)))])
 
 
-def least_loss(logits: Numbers, labels: NDArray[np.int64], weights: Numbers) -> float:
-    """Weighted log loss at the best temperature: what the ways to blend are compared by."""
-    return min(_losses(logits, labels, weights))
+def platt(log_odds: Numbers, labels: NDArray[np.int64], weights: Numbers) -> tuple[float, float]:
+    """Heat and offset with the least weighted log loss (Platt 1999), by Newton's steps; the heat is at most 20."""
+    inputs = np.stack([np.asarray(log_odds, np.float64), np.ones(len(labels))], 1)
+    found = np.array([1.0, 0.0])
+    for _ in range(50):
+        probability = sigmoid(inputs @ found)
+        slope = inputs.T @ (weights * (probability - labels)) + 1e-9 * found
+        bend = (inputs * (weights * probability * (1 - probability))[:, None]).T @ inputs + 1e-9 * np.eye(2)
+        step = np.linalg.solve(bend, slope)
+        found = found - step * min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-12))
+        if float(np.abs(step).max()) < 1e-8:
+            break
+    return 1.0 / max(float(found[0]), 0.05), float(found[1])
 
 
 def thresholds(

@@ -6,20 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from models.calibration import sigmoid, softmax
+from models.calibration import Calibration, softmax
 from models.checkpoint import RETRAIN, Checkpoint
 from models.domain import DomainGate
+from models.engine import SERVED, engine_of, in_batches
 from models.errors import CheckpointUnusable
 from models.features import table
-from models.forest import Forest, log_odds
-from models.network import CellNetwork, NetworkShape, for_serving, prepare
 
-BATCH = 64
 DIGITS = 4
 """Probabilities are rounded to this: the last digits depend on what else is in the batch, and mean nothing."""
+BLAST_OUTPUTS = 2
+"""Normal and blast come before the kinds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +36,15 @@ class CellOpinion:
 
 
 class CellClassifier:
-    """Judges crops with the networks, the forest and the domain gate of one checkpoint."""
+    """Judges crops with one network of a checkpoint and the domain gates that belong to it."""
 
-    def __init__(self, checkpoint: Checkpoint, threads: int | None = None) -> None:
+    def __init__(self, checkpoint: Checkpoint, threads: int | None = None, member: str = SERVED) -> None:
         self.manifest = checkpoint.manifest
         self.name = self.manifest.name
         self.spec = self.manifest.crop
-        if threads is not None:
-            torch.set_num_threads(threads)
         try:
-            self._build(checkpoint)
-        except (KeyError, RuntimeError, TypeError) as error:
+            self._build(checkpoint, member, threads)
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise CheckpointUnusable(f"{checkpoint.path} does not fit this program ({reason}); {RETRAIN}") from None
 
@@ -56,14 +53,15 @@ class CellClassifier:
         if not crops:
             return []
         numbers = self.numbers(crops, areas_um2)
-        kinds = softmax(self.kind_logits(crops) / self.manifest.temperature["kind"])
-        blasts = sigmoid(self.blast_logits(crops, numbers) / self.manifest.temperature["blast"])
+        logits = self.logits(crops, numbers)
+        kinds = softmax(logits[:, BLAST_OUTPUTS:] / self.calibration.kind_heat)
+        blasts = self.calibration.p_blast(log_odds(logits))
         reasons = self.outside(numbers)
-        named = self._kind_gate.distances(numbers) <= self._kind_gate.farthest
+        named = self._may_be_named(numbers)
         return [
             CellOpinion(
                 self.manifest.kinds[int(kind.argmax())] if known else None,
-                round(float(kind.max()), DIGITS),
+                round(float(kind.max(initial=0.0)), DIGITS),
                 round(float(blast), DIGITS),
                 reason is None,
                 reason,
@@ -71,76 +69,40 @@ class CellClassifier:
             for kind, known, blast, reason in zip(kinds, named, blasts, reasons, strict=True)
         ]
 
-    def blast_logits(self, crops: Sequence[NDArray[np.uint8]], numbers: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Uncalibrated log odds of a blast (N,): the networks' and the forest's, blended as the manifest says."""
-        seen, counted = self.blast_parts(crops, numbers)
-        return blend(seen, counted, float(self.manifest.recipe["forest_share"]))
+    def p_kinds(self, crops: Sequence[NDArray[np.uint8]], areas_um2: Sequence[float]) -> NDArray[np.float64]:
+        """Calibrated probability of each kind for N crops (N, K), whether or not they may be named."""
+        logits = self.logits(crops, self.numbers(crops, areas_um2))
+        return softmax(logits[:, BLAST_OUTPUTS:] / self.calibration.kind_heat)
 
-    def blast_parts(
-        self, crops: Sequence[NDArray[np.uint8]], numbers: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Log odds of a blast by the networks (their mean, (N,)) and by the forest (N,)."""
-        scaled = standardised(numbers, self._mean, self._spread)
-        members = [self._through(network, crops, scaled) for network in self._blast]
-        seen = np.mean([logits[:, 1] - logits[:, 0] for logits in members], axis=0, dtype=np.float32)
-        return np.asarray(seen, np.float32), log_odds(self._forest.probability(numbers))
-
-    def kind_logits(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Uncalibrated logits of the kinds (N, K)."""
-        return self._through(self._kind, crops, np.zeros((len(crops), 0), np.float32))
+    def logits(self, crops: Sequence[NDArray[np.uint8]], numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Uncalibrated logits of N crops and their numbers (N, F): normal, blast, then the kinds (N, 2 + K)."""
+        return in_batches(self._engine, crops, numbers)
 
     def numbers(self, crops: Sequence[NDArray[np.uint8]], areas_um2: Sequence[float]) -> NDArray[np.float32]:
-        """The measured numbers of N crops (N, F), which forest, gate and networks share."""
+        """The measured numbers of N crops (N, F), which gates and network share."""
         return table(crops, areas_um2, self.spec.um_per_px)
 
     def outside(self, numbers: NDArray[np.float32]) -> list[str | None]:
         """Why each of N cells with these numbers (N, F) lies outside of the calibrated domain; None inside."""
         return [self._gate.reason(row) for row in numbers]
 
-    def _build(self, checkpoint: Checkpoint) -> None:
-        networks = {name: _network(checkpoint, name) for name in self.manifest.networks}
-        self._kind = networks.pop("kind")
-        self._blast = list(networks.values())
-        forest = {name: value.numpy() for name, value in checkpoint.part("forest").items()}
-        self._forest = Forest(forest["feature"], forest["threshold"], forest["children"], forest["value"])
-        self._gate = _gate(checkpoint, "domain", "farthest")
-        self._kind_gate = _gate(checkpoint, "kind_domain", "kind_farthest")
-        scaling = checkpoint.part("numbers")
-        self._mean, self._spread = scaling["mean"].numpy(), scaling["spread"].numpy()
+    def _may_be_named(self, numbers: NDArray[np.float32]) -> NDArray[np.bool_]:
+        if self._kind_gate is None:
+            return np.zeros(len(numbers), bool)
+        return np.asarray(self._kind_gate.distances(numbers) <= self._kind_gate.farthest)
 
-    @torch.inference_mode()
-    def _through(
-        self, network: CellNetwork, crops: Sequence[NDArray[np.uint8]], numbers: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        scaled = torch.from_numpy(numbers)
-        parts = [
-            network(prepare(np.stack(crops[at : at + BATCH])), scaled[at : at + BATCH])
-            for at in range(0, len(crops), BATCH)
-        ]
-        return np.asarray(torch.cat(parts).numpy(), np.float32)
+    def _build(self, checkpoint: Checkpoint, member: str, threads: int | None) -> None:
+        self._engine = engine_of(checkpoint, member, threads)
+        self.calibration = Calibration(**self.manifest.parameters["calibration"][member])
+        self._gate = _gate(checkpoint, f"domain-{member}")
+        self._kind_gate = _gate(checkpoint, f"kind-domain-{member}") if self.manifest.kinds else None
 
 
-def standardised(
-    numbers: NDArray[np.float32], mean: NDArray[np.float32], spread: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Numbers (N, F) as the networks take them: in spreads from the mean, far ones cut at four."""
-    return np.clip((numbers - mean) / spread, -4, 4).astype(np.float32)
+def log_odds(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits (N, 2 + K) to uncalibrated log odds of a blast (N,)."""
+    return np.asarray(logits[:, 1] - logits[:, 0], np.float32)
 
 
-def blend(seen: NDArray[np.float32], counted: NDArray[np.float32], forest_share: float) -> NDArray[np.float32]:
-    """Log odds of networks and forest (N,) to one."""
-    return np.asarray((1 - forest_share) * seen + forest_share * counted, np.float32)
-
-
-def _gate(checkpoint: Checkpoint, part: str, farthest: str) -> DomainGate:
-    tensors = checkpoint.part(part)
-    reach = float(checkpoint.manifest.parameters["domain"][farthest])
-    return DomainGate(tensors["centre"].numpy(), tensors["precision"].numpy(), reach)
-
-
-def _network(checkpoint: Checkpoint, name: str) -> CellNetwork:
-    stated = dict(checkpoint.manifest.networks[name])
-    shape = NetworkShape(**(stated | {"widths": tuple(stated["widths"])}))
-    network = CellNetwork(shape, folded=True)
-    network.load_state_dict(checkpoint.part(name))
-    return for_serving(network)
+def _gate(checkpoint: Checkpoint, part: str) -> DomainGate:
+    stated = {name: np.asarray(value, np.float32) for name, value in checkpoint.part(part).items()}
+    return DomainGate(stated["centre"], stated["precision"], float(stated["farthest"].item()))

@@ -1,24 +1,29 @@
-"""A trained model as a folder: weights.safetensors with every tensor, manifest.json with all that is known of them."""
+"""A trained model as a folder: weights.safetensors with every tensor, manifest.json with all that is known of them.
+
+Reading one needs no torch: a worker may run the network in another form, which lies beside them (`models/engine.py`).
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load as read_tensors
-from safetensors.torch import save as write_tensors
-from torch import Tensor
+from safetensors.numpy import load as read_tensors
+from safetensors.numpy import save as write_tensors
 
 from models.crops import CropSpec
 from models.errors import CheckpointUnusable
 
-FORMAT = 1
-WEIGHTS, MANIFEST = "weights.safetensors", "manifest.json"
+Tensor = NDArray[Any]
+FORMAT = 2
+WEIGHTS, MANIFEST, ONNX = "weights.safetensors", "manifest.json", "served.onnx"
 RETRAIN = "make it again with `leukostream train`, or name another folder"
 
 
@@ -26,8 +31,9 @@ RETRAIN = "make it again with `leukostream train`, or name another folder"
 class Manifest:
     """What is known of a checkpoint.
 
-    `split` names the patient groups of each role, `parameters` holds what segmentation, quality, domain gate and
-    decision were set to, `networks` the shape of each network, `temperature` that of each answer.
+    `split` names the patient groups of each fold, `parameters` holds what segmentation, quality, calibration, slides
+    and decision were set to, `networks` the shape of each network, `temperature` that of each answer, `exported` the
+    SHA-256 of other forms of the served network by their file.
     """
 
     name: str
@@ -46,6 +52,7 @@ class Manifest:
     licence: str
     versions: Mapping[str, str]
     weights_sha256: str = ""
+    exported: Mapping[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
 
@@ -73,12 +80,17 @@ def default_path() -> Path:
 
 def save(folder: Path, manifest: Manifest, tensors: Mapping[str, Tensor]) -> Checkpoint:
     """Write a checkpoint; the manifest comes last, so that a folder with one is whole."""
-    weights = write_tensors({name: value.contiguous() for name, value in tensors.items()})
-    stated = asdict(manifest) | {"weights_sha256": hashlib.sha256(weights).hexdigest()}
+    weights = write_tensors({name: np.ascontiguousarray(value) for name, value in tensors.items()})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / WEIGHTS).write_bytes(weights)
-    (folder / MANIFEST).write_text(json.dumps(stated, indent=1, default=float) + "\n", encoding="utf-8")
+    write_manifest(folder, replace(manifest, weights_sha256=hashlib.sha256(weights).hexdigest(), exported={}))
     return load(folder)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write a manifest beside the weights that it is of."""
+    text = json.dumps(asdict(manifest), indent=1, default=float) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
 def load(path: Path | None = None) -> Checkpoint:
@@ -103,7 +115,7 @@ def _manifest(folder: Path) -> Manifest:
     if not isinstance(stated, dict) or stated.get("format") != FORMAT:
         found = stated.get("format") if isinstance(stated, dict) else None
         raise CheckpointUnusable(f"{at} has format {found}, this program reads {FORMAT}; {RETRAIN}")
-    known = {field.name for field in fields(Manifest)}
+    known = {one.name for one in fields(Manifest)}
     if missing := sorted(known - stated.keys()):
         raise CheckpointUnusable(f"{at} lacks {', '.join(missing)}; {RETRAIN}")
     try:

@@ -56,19 +56,19 @@ class CellSet:
 def cnmc(root: Path, spec: CropSpec, cache: Path = CACHE) -> CellSet:
     """C-NMC 2019: label 1 for blasts of ALL, 0 for normal precursors; group = patient group."""
     manifest = root / "cnmc2019" / "manifest.csv"
-    return _cached("cnmc", manifest, spec, cache, lambda: _cnmc_pieces(manifest, spec))
+    return cached("cnmc", manifest, spec, cache, lambda: _cnmc_pieces(manifest, spec))
 
 
 def pbc(root: Path, spec: CropSpec, cache: Path = CACHE) -> CellSet:
     """PBC Barcelona: label = index in KINDS; group = file, as no patient is named. Images without a cell are out."""
     folder = root / "pbc"
-    return _cached("pbc", folder, spec, cache, lambda: _pbc_pieces(folder, spec))
+    return cached("pbc", folder, spec, cache, lambda: _pbc_pieces(folder, spec))
 
 
 def bccd(root: Path, spec: CropSpec, cache: Path = CACHE) -> CellSet:
     """The white cells found in BCCD fields: label -1, for they are never learned from; group = field."""
     folder = root / "bccd" / "fields"
-    return _cached("bccd", folder, spec, cache, lambda: _bccd_pieces(folder, spec))
+    return cached("bccd", folder, spec, cache, lambda: _bccd_pieces(folder, spec))
 
 
 def data_hash(root: Path) -> str:
@@ -109,7 +109,8 @@ def _found(image: RgbImage, um_per_px: float, spec: CropSpec) -> list[tuple[RgbI
     return [(cut_box(image, cell.box, cell.mask, um_per_px, spec), cell.area_um2) for cell in found]
 
 
-def _cached(name: str, source: Path, spec: CropSpec, cache: Path, pieces: Callable[[], Iterator[Piece]]) -> CellSet:
+def cached(name: str, source: Path, spec: CropSpec, cache: Path, pieces: Callable[[], Iterator[Piece]]) -> CellSet:
+    """The cells that `pieces` makes of `source`, from the cache where they were made before under this name."""
     if not source.exists():
         raise DataMissing(
             f"{source} is missing: name the folder that holds cnmc2019, pbc and bccd (its README says how)"

@@ -42,7 +42,7 @@ def decide_cell(p_blast: float, outside: str | None, limits: DecisionLimits) -> 
 
 
 def decide_field(cells: Sequence[Verdict], limits: DecisionLimits) -> Verdict:
-    """Decide a field by its cells: blasts decide it, normal needs enough normal cells and none in doubt."""
+    """Decide a field by its cells: blasts decide it, normal needs enough normal cells, none in doubt, few refused."""
     if not cells:
         return Verdict("no_result", NO_WHITE_CELL)
     counts: Counter[Decision] = Counter(cell.decision for cell in cells)
@@ -61,6 +61,10 @@ def _doubt(cells: Sequence[Verdict], counts: Counter[Decision], limits: Decision
         return f"{reason} ({count} of {len(cells)} cells)"
     if reasons[UNCERTAIN]:
         return f"{UNCERTAIN} ({reasons[UNCERTAIN]} of {len(cells)} cells)"
+    reasons.pop(CUT_OFF, None)
+    if reasons.total() > counts["normal"]:
+        reason, count = reasons.most_common(1)[0]
+        return f"{reason} ({count} of {len(cells)} cells)"
     if counts["normal"] < limits.field_normals_least:
         return f"too few normal cells: {counts['normal']} of the {limits.field_normals_least} needed"
     return None

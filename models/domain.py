@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,10 +37,8 @@ class DomainGate:
         return FOREIGN_COLOUR if pull[_COLOURS].sum() >= pull[~_COLOURS].sum() else FOREIGN_SHAPE
 
 
-def fit(
-    numbers: NDArray[np.float32], weights: NDArray[np.float64], beside: NDArray[np.float32], kept: float = 0.99
-) -> DomainGate:
-    """Fit on weighted training cells (N, F); `kept` of the validation cells `beside` (M, F) pass."""
+def fit(numbers: NDArray[np.float32], weights: NDArray[np.float64]) -> DomainGate:
+    """Fit on weighted cells (N, F); nothing is too far yet: `reach` says how far is."""
     share = weights / weights.sum()
     centre = share @ numbers
     away = numbers - centre
@@ -47,5 +46,9 @@ def fit(
     correlation = (away / spread).T @ ((away / spread) * share[:, None])
     shrunk = 0.95 * correlation + 0.05 * np.eye(len(centre))
     precision = np.linalg.inv(shrunk) / np.outer(spread, spread)
-    gate = DomainGate(centre.astype(np.float32), precision.astype(np.float32), 0.0)
-    return DomainGate(gate.centre, gate.precision, float(np.quantile(gate.distances(beside), kept)))
+    return DomainGate(centre.astype(np.float32), precision.astype(np.float32), math.inf)
+
+
+def reach(gate: DomainGate, distances: NDArray[np.float32], kept: float) -> DomainGate:
+    """The gate that lets `kept` of cells pass which lay at these distances (M,) from gates not fitted on them."""
+    return replace(gate, farthest=float(np.quantile(distances, kept)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,37 +41,6 @@ def calibration_error(labels: Labels, probability: Numbers, bins: int = 10) -> f
         for at in np.unique(place)
     ]
     return float(sum(gaps))
-
-
-def brier(labels: Labels, probability: Numbers) -> float:
-    """Mean squared distance of the probability from what was so."""
-    return float(((probability - labels) ** 2).mean())
-
-
-def with_abstention(
-    labels: Labels, probability: Numbers, in_domain: NDArray[np.bool_], above: float, below: float
-) -> dict[str, float]:
-    """What the frozen thresholds decide: the share decided, and how often that is right, by class."""
-    blast, normal = in_domain & (probability > above), in_domain & (probability < below)
-    decided = blast | normal
-    right = (blast & (labels == 1)) | (normal & (labels == 0))
-    return {
-        "decided": float(decided.mean()),
-        "right_of_decided": float(right.sum() / max(int(decided.sum()), 1)),
-        "blasts_called_normal": float(normal[labels == 1].mean()),
-        "normals_called_blast": float(blast[labels == 0].mean()),
-    }
-
-
-def by_patient(labels: Labels, probability: Numbers, groups: NDArray[np.str_]) -> dict[str, dict[str, Any]]:
-    """Accuracy at 0.5 of each patient group, with its class and number of cells."""
-    table: dict[str, dict[str, Any]] = {}
-    for group in np.unique(groups):
-        here = groups == group
-        right = (probability[here] > 0.5) == (labels[here] == 1)
-        kind = "all" if labels[here][0] == 1 else "hem"
-        table[str(group)] = {"class": kind, "cells": int(here.sum()), "accuracy": float(right.mean())}
-    return table
 
 
 def auroc_interval(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +13,10 @@ from models.decision import CUT_OFF, Decision, DecisionLimits, Verdict, decide_c
 from models.errors import UnreadableImage
 from models.image import decode
 from models.parameters import chosen
+from models.profile import Profile
+from models.profile import load as load_profile
 from models.sight import Sighting, SightParameters, see_cell, see_field
+from models.stain import WHITE
 
 
 class Opinion(Protocol):
@@ -93,15 +96,22 @@ class Reader:
         classifier: Classifier,
         sight: SightParameters | None = None,
         limits: DecisionLimits | None = None,
+        profile: Profile | None = None,
     ) -> None:
         self._classifier = classifier
         self._sight = sight or SightParameters()
         self._limits = limits or DecisionLimits()
+        self._profile = profile
 
     @property
     def name(self) -> str:
-        """Name of the model with its version, as it stands in results."""
-        return self._classifier.name
+        """Name of the model with its version, and of the profile that it reads by, as it stands in results."""
+        return self._classifier.name if self._profile is None else f"{self._classifier.name}-{self._profile.tag}"
+
+    @property
+    def classifier(self) -> Classifier:
+        """What judges its crops."""
+        return self._classifier
 
     def read(self, images: Sequence[Image]) -> list[Reading]:
         """One reading for each image, in order; an image that cannot be decoded is a `no_result` of its own."""
@@ -131,7 +141,14 @@ class Reader:
         see = see_cell if image.modality == "cell" else see_field
         sighting = see(pixels, image.um_per_px, self._classifier.spec, self._sight)
         timings["segment"] = _since(begun)
-        return sighting, timings
+        return self._in_learned_stain(sighting), timings
+
+    def _in_learned_stain(self, sighting: Sighting) -> Sighting:
+        """Cells of a laboratory that has adopted the model, in the colours that it learned from."""
+        if self._profile is None:
+            return sighting
+        ground = sighting.background or WHITE
+        return replace(sighting, crops=tuple(self._profile.stain.apply(crop, ground) for crop in sighting.crops))
 
     def _conclude(
         self, image: Image, sighting: Sighting, opinions: Sequence[Opinion], timings: dict[str, float]
@@ -163,18 +180,23 @@ class Reader:
         return decide_cell(opinion.p_blast, CUT_OFF if cut_off else outside, self._limits)
 
 
-def load_reader(path: Path | None = None, threads: int | None = None) -> Reader:
-    """A reader with the checkpoint in `path`, by default the one shipped; `threads` bounds those of the network."""
+def load_reader(path: Path | None = None, threads: int | None = None, profile: Path | None = None) -> Reader:
+    """A reader with the checkpoint in `path`, by default the one shipped; `threads` bounds those of the network.
+
+    `profile` names a laboratory's profile (`leukostream adopt`) of this very checkpoint.
+    """
     # torch takes seconds to import, and a reader with another classifier needs none of it
     from models.cells import CellClassifier  # noqa: PLC0415
     from models.checkpoint import load  # noqa: PLC0415
 
     checkpoint = load(path)
-    parameters = checkpoint.manifest.parameters
+    manifest, parameters = checkpoint.manifest, checkpoint.manifest.parameters
+    adopted = load_profile(profile, manifest.name, manifest.weights_sha256) if profile else None
     return Reader(
         CellClassifier(checkpoint, threads),
         SightParameters.of(parameters),
         chosen(DecisionLimits, {**checkpoint.manifest.thresholds, **parameters.get("decision", {})}),
+        adopted,
     )
 
 

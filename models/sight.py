@@ -54,12 +54,16 @@ class SightParameters:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """The cells of an image and a crop for each; `reason` forbids an answer, and then there are no crops."""
+    """The cells of an image and a crop for each; `reason` forbids an answer, and then there are no crops.
+
+    `background` is the light (R, G, B) of the field's empty parts; None for a cell cut out on black.
+    """
 
     cells: tuple[Cell, ...] = ()
     crops: tuple[RgbImage, ...] = ()
     quality: Mapping[str, float | str | bool] = field(default_factory=dict)
     reason: str | None = None
+    background: tuple[float, float, float] | None = None
 
 
 def see_field(image: RgbImage, um_per_px: float | None, spec: CropSpec, parameters: SightParameters) -> Sighting:
@@ -96,7 +100,7 @@ def _seen(
     if scale is None:
         return Sighting(cells=tuple(found), quality=numbers, reason=SCALE_UNKNOWN)
     crops = tuple(cut_box(image, cell.box, cell.mask, scale.um_per_px, spec) for cell in found)
-    return Sighting(tuple(found), crops, numbers)
+    return Sighting(tuple(found), crops, numbers, background=view.background)
 
 
 def _middle(found: Sequence[Cell], image: RgbImage, um_per_px: float) -> list[Cell]:

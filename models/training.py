@@ -1,10 +1,11 @@
-"""Make a checkpoint from the shared images: split by patient, fit, calibrate on validation, measure on the test."""
+"""Make a checkpoint: a network for each fold of patients kept apart, calibrated on them, and one of all that serves."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,173 +13,160 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from models import calibration, data, domain, forest, split
-from models.augment import Augmentation
-from models.cells import CellClassifier, blend, standardised
-from models.checkpoint import Checkpoint, Manifest, save
-from models.crops import CropSpec
+from models import data, domain
+from models.calibration import Calibration
+from models.checkpoint import Manifest, Tensor, save
+from models.cross_fitting import (
+    STATE,
+    Apart,
+    Member,
+    Sets,
+    calibrated_without,
+    fit_member,
+    held_probability,
+    in_folds,
+    judged_apart,
+)
 from models.data import CellSet
+from models.domain import DomainGate
+from models.engine import SERVED
+from models.errors import DataMissing
 from models.evaluation import evaluate
-from models.features import NAMES, table
-from models.fitting import FitSettings, Lesson, Report, fit
-from models.network import NetworkShape
+from models.features import NAMES
+from models.flow import step
+from models.folds import members
+from models.labelled import labelled
 from models.parameters import SegmentationParameters
+from models.progress import Progress, Report, silent
+from models.recipe import TrainSettings, shape_of
+from models.serving import export
+from models.slide_fit import fit_slides
+from models.stain import stain_of
 
 LICENCE = (
-    "Research use only. Learned from C-NMC 2019 (CC BY 3.0 by second-hand description) "
-    "and PBC Barcelona (CC BY 4.0); see docs/models/data-card.md."
+    "Research use only. Learned from C-NMC 2019 (CC BY 3.0 by second-hand description) and PBC Barcelona "
+    "(CC BY 4.0), from EfficientNet-Lite0's weights of ImageNet (Apache 2.0); see docs/models/data-card.md."
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TrainSettings:
-    """What `train` needs; the defaults make the checkpoint that ships."""
-
-    data_root: Path
-    out: Path
-    seed: int = 1
-    crop: CropSpec = field(default_factory=lambda: CropSpec(64, 0.3))
-    widths: tuple[int, ...] = (16, 32, 64, 128)
-    members: int = 2
-    forest_shares: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
-    false_blasts: float = 0.1
-    missed_blasts: float = 0.05
-    blast: FitSettings = field(default_factory=lambda: FitSettings(augmentation=Augmentation(stain=0.12)))
-    kind: FitSettings = field(
-        default_factory=lambda: FitSettings(epochs=60, batch=32, smoothing=0.05, augmentation=Augmentation(stain=0.15))
-    )
-    cache: Path = data.CACHE
-    threads: int | None = None
-
-
-def train(settings: TrainSettings, report: Report) -> Path:
+def train(settings: TrainSettings, report: Report, progress: Progress = silent) -> Path:
     """Train, calibrate, measure and write a checkpoint to `settings.out`; `report` is told line by line how it goes."""
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
-    report(f"cells are read from {settings.data_root} (kept in {settings.cache} for the next time)")
-    blasts = data.cnmc(settings.data_root, settings.crop, settings.cache)
-    kinds = data.pbc(settings.data_root, settings.crop, settings.cache)
-    groups = split.by_group(list(blasts.groups), list(blasts.labels), settings.seed)
-    roles = split.roles_of(list(blasts.groups), groups)
-    split.check_no_leak(list(blasts.groups), list(blasts.digests), list(roles))
-    blast_tensors, gate = _learn_blasts(blasts, roles, settings, report)
-    kind_tensors, kind_gate = _learn_kinds(kinds, settings, report)
-    tensors = blast_tensors | kind_tensors
-    manifest = _manifest(settings, groups, gate, kind_gate)
-    draft = save(settings.out, manifest, tensors)
-    calibrated = _calibrated(draft, blasts.where(roles == "validation"), _held(kinds, "validation"), settings)
-    checkpoint = save(settings.out, calibrated, tensors)
-    report("measured on the patients held apart")
+    step(report, "scan", f"{settings.data_root} (its cells are kept in {settings.cache} for the next time)")
+    gathered = labelled(settings.data_root, settings.crop, settings.cache, progress)
+    for note in gathered.notes:
+        report(f"note: {note}")
+    sets = in_folds(gathered.cells, _kinds(settings), settings)
+    names = [f"fold-{number}" for number in range(settings.folds)]
+    step(report, "split", f"{settings.folds} folds by patient; a network for each that never sees it")
+    step(report, "parameters", f"seed {settings.seed}, {settings.fitting.epochs} epochs, {settings.fitting.objective}")
+    step(report, "labels", _counted(gathered.cells) + ("" if sets.kinds else "; no pbc folder, so no kinds"))
+    step(report, "train", f"{len(names)} networks to measure and calibrate by, and one of all patients that serves")
+    folds: dict[str, int | None] = {name: number for number, name in enumerate(names)} | {SERVED: None}
+    fitted = {name: fit_member(name, at, sets, settings, report, progress) for name, at in folds.items()}
+    manifest, tensors = _calibrated(fitted, names, sets, settings, gathered.sha256)
+    checkpoint = save(settings.out, manifest, tensors)
+    step(report, "test", "each patient by the network that never saw it")
     measured = evaluate(checkpoint, settings.data_root, settings.cache)
-    save(settings.out, replace(calibrated, metrics=measured), tensors)
+    export(save(settings.out, replace(manifest, metrics=measured), tensors))
+    shutil.rmtree(settings.out / STATE)
     report(f"checkpoint {manifest.name} is in {settings.out}")
     return settings.out
 
 
-def _learn_blasts(
-    cells: CellSet, roles: NDArray[np.str_], settings: TrainSettings, report: Report
-) -> tuple[dict[str, Tensor], domain.DomainGate]:
-    """Forest, domain gate and networks from the training patients; the gate's reach from the validation patients."""
-    numbers = _numbers(cells, settings)
-    here, beside = roles == "train", roles == "validation"
-    weights = calibration.patient_weights(cells.groups[here], cells.labels[here])
-    gate = domain.fit(numbers[here], weights, numbers[beside])
-    grown = forest.grow(numbers[here], cells.labels[here], weights, settings.seed)
-    mean = (weights @ numbers[here]).astype(np.float32)
-    spread = (np.sqrt(weights @ (numbers[here] - mean) ** 2) + 1e-6).astype(np.float32)
-    lesson = Lesson(cells.crops[here], standardised(numbers[here], mean, spread), cells.labels[here], weights)
-    tensors = _named("forest", asdict(grown)) | _gate("domain", gate)
-    tensors |= _named("numbers", {"mean": mean, "spread": spread})
-    for member in range(settings.members):
-        report(f"network blast-{member} learns from {int(here.sum())} cells of C-NMC")
-        network = fit(lesson, _shapes(settings)[f"blast-{member}"], settings.blast, settings.seed + member, report)
-        tensors |= _named(f"blast-{member}", network.state_dict())
-    return tensors, gate
+def _kinds(settings: TrainSettings) -> CellSet | None:
+    there = (settings.data_root / "pbc").is_dir()
+    return data.pbc(settings.data_root, settings.crop, settings.cache) if there else None
 
 
-def _learn_kinds(
-    cells: CellSet, settings: TrainSettings, report: Report
-) -> tuple[dict[str, Tensor], domain.DomainGate]:
-    """The network of kinds, and the gate that tells the cells it may name: other stains get no kind."""
-    learned, beside = _held(cells, "train"), _held(cells, "validation")
-    weights = calibration.patient_weights(learned.groups, learned.labels)
-    gate = domain.fit(_numbers(learned, settings), weights, _numbers(beside, settings))
-    lesson = Lesson(np.array(learned.crops), np.zeros((len(learned), 0), np.float32), learned.labels, weights)
-    report(f"network kind learns from {len(learned)} cells of PBC")
-    network = fit(lesson, _shapes(settings)["kind"], settings.kind, settings.seed, report)
-    return _named("kind", network.state_dict()) | _gate("kind_domain", gate), gate
+def _counted(cells: CellSet) -> str:
+    def count(label: int, name: str) -> str:
+        here = cells.labels == label
+        return f"{int(here.sum())} {name} of {len(np.unique(cells.groups[here]))} patients"
+
+    return f"{count(1, 'blasts')}, {count(0, 'normal cells')}"
 
 
-def _numbers(cells: CellSet, settings: TrainSettings) -> NDArray[np.float32]:
-    return table(list(cells.crops), list(cells.areas_um2), settings.crop.um_per_px)
-
-
-def _gate(prefix: str, gate: domain.DomainGate) -> dict[str, Tensor]:
-    return _named(prefix, {"centre": gate.centre, "precision": gate.precision})
-
-
-def _calibrated(draft: Checkpoint, blasts: CellSet, kinds: CellSet, settings: TrainSettings) -> Manifest:
-    """The blend, temperatures and thresholds, from validation patients and files only."""
-    classifier = CellClassifier(draft, settings.threads)
-    weights = calibration.patient_weights(blasts.groups, blasts.labels)
-    crops = list(blasts.crops)
-    seen, counted = classifier.blast_parts(crops, classifier.numbers(crops, list(blasts.areas_um2)))
-    ways = {share: blend(seen, counted, share) for share in settings.forest_shares}
-    share = min(ways, key=lambda way: calibration.least_loss(ways[way], blasts.labels, weights))
-    heat = calibration.temperature(ways[share], blasts.labels, weights)
-    limits = calibration.thresholds(
-        calibration.sigmoid(ways[share] / heat),
-        blasts.labels,
-        weights,
-        false_blasts=settings.false_blasts,
-        missed_blasts=settings.missed_blasts,
+def _calibrated(
+    fitted: Mapping[str, Member], names: Sequence[str], sets: Sets, settings: TrainSettings, data_sha256: str
+) -> tuple[Manifest, dict[str, Tensor]]:
+    """Each member is calibrated on cells that no network saw, those of its own fold left out."""
+    told = judged_apart(fitted, names, sets.blasts, "gate")
+    named = None if sets.kinds is None else judged_apart(fitted, names, sets.kinds, "kind_gate")
+    tensors: dict[str, Tensor] = {}
+    calibrated: dict[str, Calibration] = {}
+    for name, member in fitted.items():
+        number = names.index(name) if name in names else None
+        calibrated[name] = calibrated_without(number, told, named, settings)
+        tensors |= _named(name, {key: value.half().numpy() for key, value in member.network.state_dict().items()})
+        tensors |= _named(f"numbers-{name}", dict(zip(("mean", "spread"), member.scaling, strict=True)))
+        tensors |= _gate(f"domain-{name}", member.gate, told, number, settings)
+        if member.kind_gate is not None and named is not None:
+            tensors |= _gate(f"kind-domain-{name}", member.kind_gate, named, number, settings)
+    manifest = _manifest(
+        settings, members(list(sets.blasts.cells.groups), sets.blasts.fold), calibrated, sets, data_sha256
     )
-    kind = calibration.temperature(
-        classifier.kind_logits(list(kinds.crops)), kinds.labels, np.full(len(kinds), 1 / len(kinds))
-    )
-    return replace(
-        draft.manifest,
-        temperature={"blast": heat, "kind": kind},
-        thresholds=asdict(limits),
-        parameters=dict(draft.manifest.parameters) | {"decision": asdict(limits)},
-        recipe=dict(draft.manifest.recipe) | {"forest_share": share},
-    )
+    learned = {"stain": stain_of(list(sets.blasts.cells.crops)).as_parameters(), **_slides(told, names, calibrated)}
+    return replace(manifest, parameters={**manifest.parameters, **learned}), tensors
+
+
+def _slides(told: Apart, names: Sequence[str], calibrated: Mapping[str, Calibration]) -> dict[str, Any]:
+    """What slides look like, where enough patients say so."""
+    cells = told.cells.cells
+    try:
+        limits = fit_slides(held_probability(told, names, calibrated), cells.labels, cells.groups)
+    except DataMissing:
+        return {}
+    return {"slide": limits.as_parameters()}
+
+
+def _gate(
+    prefix: str, gate: DomainGate, apart: Apart, number: int | None, settings: TrainSettings
+) -> dict[str, Tensor]:
+    reached = domain.reach(gate, apart.distances[apart.cells.but(number)], settings.kept)
+    farthest = np.array(reached.farthest, np.float32)
+    return _named(prefix, {"centre": gate.centre, "precision": gate.precision, "farthest": farthest})
 
 
 def _manifest(
-    settings: TrainSettings, groups: Mapping[str, Any], gate: domain.DomainGate, kind_gate: domain.DomainGate
+    settings: TrainSettings,
+    folds: Mapping[str, Any],
+    calibrated: Mapping[str, Calibration],
+    sets: Sets,
+    data_sha256: str,
 ) -> Manifest:
     now = datetime.now(UTC)
-    recipe = {
-        "forest_share": settings.forest_shares[0],
-        "false_blasts": settings.false_blasts,
-        "missed_blasts": settings.missed_blasts,
-        "blast": asdict(settings.blast),
-        "kind": asdict(settings.kind),
-        "numbers": list(NAMES),
-    }
+    served = calibrated[SERVED]
+    thresholds = {"blast_above": served.blast_above, "normal_below": served.normal_below}
     return Manifest(
         name=f"all-cells-{now:%Y%m%d}-{settings.seed}",
         created=now.isoformat(timespec="seconds"),
-        data_sha256=data.data_hash(settings.data_root),
-        split={"cnmc2019": groups, "pbc": "by the hash of the file name"},
+        data_sha256=data_sha256,
+        split={"cnmc2019": folds, "pbc": f"by the hash of the file name, {settings.folds} folds"},
         seed=settings.seed,
         metrics={},
-        temperature={"blast": 1.0, "kind": 1.0},
-        thresholds={},
+        temperature={"blast": served.blast_heat, "kind": served.kind_heat},
+        thresholds=thresholds,
         crop=settings.crop,
         parameters={
             "segmentation": asdict(SegmentationParameters()),
             "cell_um_per_px": data.CNMC_UM_PER_PX,
             "surrounded_um_per_px": data.PBC_UM_PER_PX,
-            "domain": {"farthest": gate.farthest, "kind_farthest": kind_gate.farthest},
+            "calibration": {name: asdict(found) for name, found in calibrated.items()},
+            "decision": thresholds,
         },
-        networks={name: asdict(shape) for name, shape in _shapes(settings).items()},
-        kinds=data.KINDS,
-        recipe=recipe,
+        networks=dict.fromkeys(calibrated, asdict(shape_of(settings, kinds=sets.kinds is not None))),
+        kinds=data.KINDS if sets.kinds else (),
+        recipe={
+            "fitting": asdict(settings.fitting),
+            "joint": asdict(settings.joint),
+            "kept": settings.kept,
+            "false_blasts": settings.false_blasts,
+            "missed_blasts": settings.missed_blasts,
+            "numbers": list(NAMES),
+        },
         licence=LICENCE,
         versions={
             "python": platform.python_version(),
@@ -189,15 +177,5 @@ def _manifest(
     )
 
 
-def _shapes(settings: TrainSettings) -> dict[str, NetworkShape]:
-    blast = NetworkShape(settings.widths, features=len(NAMES), outputs=2)
-    kind = NetworkShape(settings.widths, features=0, outputs=len(data.KINDS))
-    return {f"blast-{member}": blast for member in range(settings.members)} | {"kind": kind}
-
-
-def _held(cells: CellSet, role: str) -> CellSet:
-    return cells.where(np.array(split.by_name(list(cells.groups))) == role)
-
-
-def _named(prefix: str, values: Mapping[str, Any]) -> dict[str, Tensor]:
-    return {f"{prefix}.{name}": torch.as_tensor(np.asarray(value)) for name, value in values.items()}
+def _named(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": np.asarray(value) for name, value in tensors.items()}

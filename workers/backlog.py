@@ -1,22 +1,22 @@
-"""The backlog of a file store: which stored frames have no result of a model, found without reading the whole tree.
+"""The backlog of a file store: which stored frames have no result, found without reading the whole tree.
+
+A result of any model counts: that another model became the live one is no reason to read the archive again.
 
 A folder of frames in which every frame has its result is remembered by its time of change and not listed again
 until that moves; in one that still fills, frames known to have a result are not looked up again.
 """
 
 # Plain strings: a folder may have 100,000 names, and a Path costs more than looking one up.
-# ruff: noqa: PTH110, PTH116, PTH208
+# ruff: noqa: PTH116, PTH208
 from __future__ import annotations
 
 import os
 import threading
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final
 
-from broker.errors import Reject
-from broker.keys import UNDATED, FrameKey, parse_frame
+from workers.archive import Archive, key_of
 from workers.store import Waiting
 
 _SETTLE_S: Final = 2.0
@@ -27,7 +27,7 @@ _REMEMBERED_NAMES: Final = 200_000
 
 @dataclass(slots=True)
 class _Folder:
-    """What is known of one folder for one model."""
+    """What is known of one folder."""
 
     finished_at: int | None = None
     answered: set[str] = field(default_factory=set)
@@ -39,50 +39,30 @@ class Backlog:
     def __init__(self, root: str) -> None:
         self._root = root
         self._lock = threading.Lock()
-        self._known: dict[tuple[str, str], _Folder] = {}
+        self._archive = Archive(root)
+        self._known: dict[str, _Folder] = {}
 
-    def waiting(self, model: str, limit: int, stored_before: float) -> list[Waiting]:
+    def waiting(self, limit: int, stored_before: float) -> list[Waiting]:
         """Up to `limit` frames stored before that time, newest first; days further back only while there is room."""
         found: list[Waiting] = []
         with self._lock:
-            for day in self._days():
-                new = [one for folder in day for one in self._look(folder, model, stored_before)]
+            for day in self._archive.days():
+                new = [one for folder in day for one in self._look(folder, stored_before)]
                 found += sorted(new, key=lambda one: one.stored_at, reverse=True)
                 if len(found) >= limit:
                     break
             self._forget()
         return found[:limit]
 
-    def _days(self) -> list[list[str]]:
-        """Folders of frames by day, newest day first; one without a date counts for the day it last changed."""
-        days: dict[str, list[str]] = {}
-        level = ["frames"]
-        for _ in range(4):
-            level = [f"{above}/{name}" for above in level for name in self._folders(above)]
-        for folder in level:
-            day = folder.split("/")[3]
-            days.setdefault(self._changed(folder) if day == UNDATED else day, []).append(folder)
-        return [days[day] for day in sorted(days, reverse=True)]
-
-    def _folders(self, folder: str) -> list[str]:
-        try:
-            with os.scandir(f"{self._root}/{folder}") as entries:
-                return [entry.name for entry in entries if entry.is_dir()]
-        except FileNotFoundError:
-            return []
-
-    def _changed(self, folder: str) -> str:
-        return datetime.fromtimestamp(os.stat(f"{self._root}/{folder}").st_mtime, UTC).date().isoformat()
-
-    def _look(self, folder: str, model: str, stored_before: float) -> list[Waiting]:
-        known = self._known.setdefault((folder, model), _Folder())
+    def _look(self, folder: str, stored_before: float) -> list[Waiting]:
+        known = self._known.setdefault(folder, _Folder())
         changed = os.stat(f"{self._root}/{folder}").st_mtime_ns
         if known.finished_at == changed:
             return []
         waiting, open_frames = [], 0
         for name in set(os.listdir(f"{self._root}/{folder}")) - known.answered:
-            key = _key(f"{folder}/{name}")
-            if key is None or os.path.exists(f"{self._root}/{key.result(model)}"):
+            key = key_of(f"{folder}/{name}")
+            if key is None or self._archive.models_of(key):
                 known.answered.add(name)
                 continue
             open_frames += 1
@@ -99,11 +79,3 @@ class Backlog:
             for folder in self._known.values():
                 if folder.finished_at is not None:
                     folder.answered.clear()
-
-
-def _key(path: str) -> FrameKey | None:
-    """The frame's key, None for a file that is no frame of ours."""
-    try:
-        return parse_frame(path)
-    except Reject:
-        return None

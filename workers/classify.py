@@ -9,11 +9,12 @@ from models.reader import Reading
 from workers.arrival import StoredFrame
 from workers.hand import Hand
 from workers.metrics import Tally
-from workers.reader import FrameReader, image_of, read_each
+from workers.reader import image_of, read_each
+from workers.swap import Seat
 from workers.tray import Tray
 
-Answered = Callable[[StoredFrame, Reading, float], None]
-"""Takes a frame, its reading, and when its batch began (Unix seconds)."""
+Answered = Callable[[StoredFrame, Reading, str, float], None]
+"""Takes a frame, its reading, the name of the model that read it, and when its batch began (Unix seconds)."""
 
 
 class Classifier:
@@ -21,7 +22,7 @@ class Classifier:
 
     def __init__(
         self,
-        reader: FrameReader,
+        seat: Seat,
         tray: Tray[StoredFrame],
         answered: Answered,
         hand: Hand,
@@ -30,9 +31,15 @@ class Classifier:
         linger_s: float,
         tally: Tally,
     ) -> None:
-        self._reader, self._tray, self._answered, self._hand = reader, tray, answered, hand
+        self._seat, self._tray, self._answered, self._hand = seat, tray, answered, hand
         self._batch_frames, self._linger_s = batch_frames, linger_s
         self._tally = tally
+        self._reading = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether no frame waits and none is being read."""
+        return not self._reading and not len(self._tray)
 
     @property
     def busy(self) -> bool:
@@ -53,13 +60,16 @@ class Classifier:
         frames = self._tray.take(self._batch_frames, timeout_s=0.5, linger_s=self._linger_s)
         if not frames:
             return
-        started_at = time.time()
+        started_at, reader = time.time(), self._seat.reader
+        self._reading = True
         try:
-            readings = read_each(self._reader, [image_of(frame.payload, frame.metadata) for frame in frames])
+            readings = read_each(reader, [image_of(frame.payload, frame.metadata) for frame in frames])
             self._tally.count("batches")
             for frame, reading in zip(frames, readings, strict=True):
-                self._answered(frame, reading, started_at)
+                self._answered(frame, reading, reader.name, started_at)
         except BaseException:
             for frame in frames:  # left to the sweep
                 self._hand.drop(frame.key.id)
             raise
+        finally:
+            self._reading = False

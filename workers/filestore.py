@@ -12,13 +12,14 @@ import itertools
 import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from broker.errors import Misconfigured, Reject, Retry
 from broker.keys import FrameKey
+from workers.archive import Archive
 from workers.backlog import Backlog
 from workers.quarantine import Quarantine
 from workers.store import Waiting
@@ -34,7 +35,7 @@ class FileStore:
         self._unfinished = root / "tmp"
         self._mine, self._numbers = secrets.token_hex(8), itertools.count()
         self._made: set[Path] = set()
-        self._backlog = Backlog(str(root))
+        self._archive, self._backlog = Archive(str(root)), Backlog(str(root))
         self._quarantine = quarantine or Quarantine(root, max_frames=1000, max_bytes=256 * 2**20)
 
     def check(self) -> None:
@@ -98,10 +99,20 @@ class FileStore:
         with self._trouble("quarantine payload", frame_id):
             self._quarantine.keep(site, device, frame_id, payload, reason)
 
-    def unclassified(self, model: str, limit: int, older_than_s: float) -> list[Waiting]:
+    def unclassified(self, limit: int, older_than_s: float) -> list[Waiting]:
         """See `Store.unclassified`."""
         with self._trouble("list frames", None):
-            return self._backlog.waiting(model, limit, time.time() - older_than_s)
+            return self._backlog.waiting(limit, time.time() - older_than_s)
+
+    def models_of(self, key: FrameKey) -> list[str]:
+        """See `Store.models_of`."""
+        with self._trouble("look up results", key.id):
+            return self._archive.models_of(key)
+
+    def stored(self, wanted: Callable[[FrameKey], bool]) -> Iterator[Waiting]:
+        """See `Store.stored`."""
+        with self._trouble("list frames", None):
+            yield from self._archive.frames(wanted)
 
     def _create(self, objects: Sequence[tuple[Path, bytes]], *, mend: bool = True) -> list[bool]:
         """For each object whether this call, of all that try at the same time, made its file.

@@ -9,16 +9,15 @@ from typing import Any, Final
 
 import msgspec
 
-from broker.errors import Misconfigured, Reject
-from broker.frame import FrameMetadata, frame_id, read_metadata
+from broker.errors import Misconfigured
+from broker.frame import FrameMetadata, frame_id
 from broker.keys import FrameKey
 from models.reader import Reading
 from workers.answer import answer
-from workers.reader import FrameReader, image_of, read_each
+from workers.reader import FrameReader, image_of, metadata_of, read_each, unreadable
 
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 _LOCAL: Final = "local"
-_UNREADABLE: Final = ("cannot read the file", "cannot be read", "unreadable image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +75,17 @@ class Offline:
             content = file.read_bytes()
         except OSError as error:
             return _Picture(file, b"", FrameMetadata(), f"cannot read the file: {error.strerror or error}")
-        metadata = _metadata(content)
+        metadata = metadata_of(content)
         return _Picture(file, content, replace(metadata, modality="cell") if self._cells else metadata)
 
     def _answer(self, picture: _Picture, reading: Reading) -> dict[str, Any]:
-        if reading.reason and reading.reason.startswith(_UNREADABLE):
+        if picture.trouble or unreadable(reading):
             self.unreadable += 1
         # A file has no address, and so no place in a store: only its name counts.
         key = FrameKey(_LOCAL, _LOCAL, None, picture.metadata.slide, frame_id(picture.content))
         hops = {**reading.timings_ms, "total": sum(reading.timings_ms.values())}
         result = answer(key, picture.metadata, self._reader.name, reading, hops)
         return {"file": str(picture.file), **msgspec.to_builtins(result)}
-
-
-def _metadata(content: bytes) -> FrameMetadata:
-    """What a frame of ours says of itself; nothing for any other image."""
-    try:
-        return read_metadata(content)
-    except Reject:
-        return FrameMetadata()
 
 
 def _no_file(trouble: str) -> Reading:

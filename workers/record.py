@@ -48,7 +48,6 @@ class Recorder:
 
     def __init__(
         self,
-        model: str,
         sender: Sender,
         store: Store,
         metrics: Metrics,
@@ -58,7 +57,7 @@ class Recorder:
         tally: Tally,
         abandon: threading.Event,
     ) -> None:
-        self._model, self._sender, self._store, self._metrics, self._hand = model, sender, store, metrics, hand
+        self._sender, self._store, self._metrics, self._hand = sender, store, metrics, hand
         self._patience_s = patience_s
         self._tally = tally
         self._abandon = abandon
@@ -73,11 +72,11 @@ class Recorder:
         """No more results will come."""
         self._tray.close()
 
-    def take(self, frame: StoredFrame, reading: Reading, started_at: float) -> None:
+    def take(self, frame: StoredFrame, reading: Reading, model: str, started_at: float) -> None:
         """Publish the frame's result; waits while too many are under way."""
         encoded_at = time.time()
         hops = latency_ms(frame, reading.timings_ms, started_at=started_at, encoded_at=encoded_at)
-        result = answer(frame.key, frame.metadata, self._model, reading, hops)
+        result = answer(frame.key, frame.metadata, model, reading, hops)
         payload = encode(result)
         pending = _Pending(frame, result, payload, self._publish(result, payload), time.monotonic() + self._patience_s)
         while not self._tray.offer(pending, len(payload), timeout_s=0.5):
@@ -90,8 +89,9 @@ class Recorder:
         under_way = self._tray.take(_TOGETHER, timeout_s=0.5)
         try:
             published = [pending for pending in under_way if self._await_published(pending)]
-            if published:
-                self._commit(published)
+            # Around a swap there are results of two models, and they are stored by model.
+            for model in {pending.result.model for pending in published}:
+                self._commit(model, [pending for pending in published if pending.result.model == model])
         finally:
             for pending in under_way:
                 self._hand.drop(pending.frame.key.id)
@@ -114,11 +114,11 @@ class Recorder:
         self._metrics.record(pending.result)
         return True
 
-    def _commit(self, published: list[_Pending]) -> None:
+    def _commit(self, model: str, published: list[_Pending]) -> None:
         objects = [(pending.frame.key, pending.payload) for pending in published]
         while True:
             try:
-                new = self._store.put_results(self._model, objects)
+                new = self._store.put_results(model, objects)
             except Retry as error:
                 if self._out_of_time(published[-1]):
                     log.warning("results_not_stored", count=len(published), error=str(error))

@@ -17,6 +17,7 @@ from broker.errors import LeukostreamError, Misconfigured
 from broker.readiness import notify
 from workers.allocator import keep_freed_memory
 from workers.filestore import FileStore
+from workers.library import Library, RegistryLibrary, open_live
 from workers.quarantine import Quarantine
 from workers.reader import FrameReader, open_reader
 from workers.settings import WorkerSettings
@@ -30,10 +31,14 @@ _TALLY_EVERY: Final = 120
 log = structlog.get_logger(__name__)
 
 
-def run(settings: WorkerSettings, load: Callable[[WorkerSettings], FrameReader] | None = None) -> int:
+def run(
+    settings: WorkerSettings,
+    load: Callable[[WorkerSettings], FrameReader] | None = None,
+    library: Library | None = None,
+) -> int:
     """Work until SIGTERM or SIGINT: 0 then, 1 when something inside has died, 2 when it cannot begin.
 
-    `load` makes the model's reader, by default from the checkpoint that the settings name.
+    `load` makes the model's reader; by default the settings name a registry, a checkpoint, or neither.
     """
     logs.configure("worker")
     keep_freed_memory()
@@ -43,7 +48,7 @@ def run(settings: WorkerSettings, load: Callable[[WorkerSettings], FrameReader] 
     _on_signals(stopping)
     try:
         store = open_store(settings)
-        worker = Worker(settings, store, (load or _load)(settings))
+        worker = _make_worker(settings, store, load, library)
     except LeukostreamError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2 if isinstance(error, Misconfigured) else 1
@@ -66,8 +71,25 @@ def open_store(settings: WorkerSettings) -> Store:
     return store
 
 
+def _make_worker(
+    settings: WorkerSettings,
+    store: Store,
+    load: Callable[[WorkerSettings], FrameReader] | None,
+    library: Library | None,
+) -> Worker:
+    if library is None and settings.registry_dir is not None and settings.model_dir is None:
+        library = RegistryLibrary(settings.registry_dir, settings.threads, settings.profile)
+    if load is not None or library is None:
+        return Worker(settings, store, (load or _load)(settings), library=library)
+    reader, seated = open_live(library)
+    log.info("model", name=reader.name, key=seated)
+    return Worker(settings, store, reader, library=library, seated=seated)
+
+
 def _load(settings: WorkerSettings) -> FrameReader:
-    return open_reader(settings.model_dir, settings.threads)
+    if settings.registry_dir is not None:
+        log.warning("model_fixed", model_dir=str(settings.model_dir), registry_not_followed=str(settings.registry_dir))
+    return open_reader(settings.model_dir, settings.threads, settings.profile)
 
 
 def _on_signals(stopping: threading.Event) -> None:

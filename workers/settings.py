@@ -20,7 +20,19 @@ class WorkerSettings(ServiceSettings):
         "worker", pattern=f"^(?:{NAME.pattern})$", description="name in logs and alerts; workers may share one"
     )
     store_dir: Path = Field(Path("store"), description="folder of the store")
-    model_dir: Path | None = Field(None, description="folder of the checkpoint; the shipped one when not given")
+    model_dir: Path | None = Field(
+        None, description="folder of one checkpoint to read with for good, whatever the registry says"
+    )
+    profile: Path | None = Field(
+        None,
+        description="profile of the laboratory whose frames this worker reads, see docs/adoption.md; none by default",
+    )
+    registry_dir: Path | None = Field(
+        None, description="folder of the registry of models; without it, and without model_dir, the shipped model reads"
+    )
+    model_poll_s: float = Field(2.0, gt=0, description="seconds between looks at the registry for another live model")
+    shadow_frames: int = Field(16, ge=1, description="frames waiting for the shadow model; further ones it never sees")
+    shadow_bytes: int = Field(32 * 2**20, ge=2**20, description="bytes of frames waiting for the shadow model, at most")
     threads: int = Field(1, ge=1, le=256, description="threads of the network; more workers use more cores better")
 
     max_frame_bytes: int = Field(16 * 2**20, ge=1024, description="larger frames are rejected")

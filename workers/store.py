@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from broker.keys import FrameKey
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A stored frame that has no result of some model; `stored_at` in seconds since 1970, by the store's clock."""
+    """A stored frame that somebody looks for; `stored_at` in seconds since 1970, by the store's clock."""
 
     key: FrameKey
     stored_at: float
@@ -51,5 +51,11 @@ class Store(Protocol):
     def put_rejected(self, site: str, device: str, frame_id: str, payload: bytes, reason: str) -> None:
         """Keep a refused payload for a while, within the bounds of the quarantine."""
 
-    def unclassified(self, model: str, limit: int, older_than_s: float) -> list[Waiting]:
-        """Up to `limit` frames stored more than `older_than_s` ago that have no result of the model, newest first."""
+    def unclassified(self, limit: int, older_than_s: float) -> list[Waiting]:
+        """Up to `limit` frames stored more than `older_than_s` ago that no model has a result for, newest first."""
+
+    def models_of(self, key: FrameKey) -> list[str]:
+        """Names of the models that have a result for the frame."""
+
+    def stored(self, wanted: Callable[[FrameKey], bool]) -> Iterator[Waiting]:
+        """All stored frames whose keys are wanted, newest days first, however many there are."""

@@ -1,4 +1,4 @@
-"""The sweep: finds stored frames without a result of this model and classifies them when there is time.
+"""The sweep: finds stored frames without a result, of any model, and classifies them when there is time.
 
 Overload, a broker that was away and workers that died all leave such frames. Any worker may sweep; several at a
 time take a page in different order and look again just before classifying, so little is done twice.
@@ -14,12 +14,12 @@ from typing import Final
 import structlog
 
 from broker.errors import Reject, Retry
-from broker.frame import FrameMetadata, read_metadata
 from workers.arrival import StoredFrame
 from workers.classify import Classifier
 from workers.hand import Hand
 from workers.metrics import Tally
 from workers.outbox import Sender
+from workers.reader import metadata_of
 from workers.store import Store, Waiting
 
 _LISTING_SHARE: Final = 0.05
@@ -35,7 +35,6 @@ class Sweep:
 
     def __init__(
         self,
-        model: str,
         store: Store,
         classifier: Classifier,
         hand: Hand,
@@ -47,7 +46,7 @@ class Sweep:
         tally: Tally,
         stopping: threading.Event,
     ) -> None:
-        self._model, self._store, self._classifier, self._hand, self._sender = model, store, classifier, hand, sender
+        self._store, self._classifier, self._hand, self._sender = store, classifier, hand, sender
         self._period_s, self._age_s, self._page = period_s, age_s, page
         self._tally = tally
         self._stopping = stopping
@@ -80,7 +79,7 @@ class Sweep:
     def _list(self) -> list[Waiting]:
         began = time.monotonic()
         try:
-            page = self._store.unclassified(self._model, self._page, self._age_s)
+            page = self._store.unclassified(self._page, self._age_s)
         except Retry as error:
             log.warning("sweep_failed", error=str(error))
             page = []
@@ -96,22 +95,14 @@ class Sweep:
         if self._stopping.is_set() or self._hand.holds(waiting.key.id):
             return False
         try:
-            if self._store.has_result(waiting.key, self._model):
+            if self._store.models_of(waiting.key):
                 return False
             payload = self._store.get_frame(waiting.key)
         except (Retry, Reject) as error:  # deleted meanwhile, or the store is down
             log.info("sweep_skipped", id=error.frame_id, error=str(error))
             return False
-        frame = StoredFrame(waiting.key, payload, _metadata(payload), waiting.stored_at)
+        frame = StoredFrame(waiting.key, payload, metadata_of(payload), waiting.stored_at)
         taken = self._classifier.offer(frame)
         if taken:
             self._tally.count("swept")
         return taken
-
-
-def _metadata(payload: bytes) -> FrameMetadata:
-    """What the frame says of itself; nothing where it was damaged in the store, which the model will say."""
-    try:
-        return read_metadata(payload)
-    except Reject:
-        return FrameMetadata()

@@ -1,8 +1,8 @@
 """The worker: its stations put together, started in order and stopped in order.
 
-intake > tray > custody > tray > classifier > recorder
-                   v       ^                     v
-                 store > sweep        results topic and store
+intake > tray > custody > tray > classifier > recorder > results topic and store
+                   v       ^         ^    v
+                 store > sweep     swap > shadow
 """
 
 from __future__ import annotations
@@ -17,18 +17,23 @@ from broker.client import MqttClient
 from broker.delivery import Delivery
 from broker.errors import Retry
 from broker.topics import shared
+from models.choice import SHIPPED
+from models.reader import Reading
 from workers.arrival import StoredFrame
 from workers.classify import Classifier
 from workers.custody import Custody, Limits
 from workers.hand import Hand
 from workers.intake import Intake
+from workers.library import Library
 from workers.metrics import CountingMetrics, Metrics, Tally
 from workers.outbox import Alarm
 from workers.reader import FrameReader
 from workers.record import Recorder
 from workers.settings import WorkerSettings
+from workers.shadow import Shadow
 from workers.station import Station
 from workers.store import Store
+from workers.swap import Seat, Swap
 from workers.sweep import Sweep
 from workers.tray import Tray
 
@@ -39,13 +44,23 @@ class _Source(Protocol):
 
 
 class Worker:
-    """One worker over a store and a model; `tally` says what it did."""
+    """One worker over a store and a model; `tally` says what it did.
+
+    With a `library` it follows what is chosen there, `seated` being the key of `reader`.
+    """
 
     def __init__(
-        self, settings: WorkerSettings, store: Store, reader: FrameReader, *, metrics: Metrics | None = None
+        self,
+        settings: WorkerSettings,
+        store: Store,
+        reader: FrameReader,
+        *,
+        metrics: Metrics | None = None,
+        library: Library | None = None,
+        seated: str = SHIPPED,
     ) -> None:
         self.tally = Tally()
-        self._settings, self._store, self._reader = settings, store, reader
+        self._settings, self._store, self._seat = settings, store, Seat(reader)
         self._metrics = metrics or CountingMetrics(self.tally)
         self._stopping, self._abandon = threading.Event(), threading.Event()
         self._hand = Hand()
@@ -65,6 +80,8 @@ class Worker:
         self._sweeping = Station("sweep", self._sweep.step, self._stopping.is_set)
         self._classifying = self._station("classify", self._classifier.step, self._waiting)
         self._recording = self._station("record", self._recorder.step, self._recorder)
+        self._shadow = self._make_shadow(library)
+        self._following = self._make_followers(library, seated)
 
     def start(self) -> None:
         """Begin to take frames as soon as the broker answers, in the background."""
@@ -95,11 +112,13 @@ class Worker:
         self._sweep.wake()
         self._arrived.close()
         self._inbound.stop()
-        self._finish([*self._custody, self._sweeping], deadline)
+        self._finish([*self._custody, self._sweeping, *self._following], deadline)
         self._waiting.close()
         self._finish([self._classifying], deadline)
         self._recorder.close()
         self._finish([self._recording], deadline)
+        if self._shadow is not None:
+            self._shadow.flush()
         self._outbound.stop()
 
     def _finish(self, stations: list[Station], deadline: float) -> None:
@@ -110,7 +129,7 @@ class Worker:
                 station.join(1.0)
 
     def _stations(self) -> list[Station]:
-        return [self._recording, self._classifying, *self._custody, self._sweeping]
+        return [self._recording, self._classifying, *self._custody, self._sweeping, *self._following]
 
     def _hand_over(self, frame: StoredFrame, new: bool) -> None:
         if not new and self._has_result(frame):
@@ -120,16 +139,20 @@ class Worker:
 
     def _has_result(self, frame: StoredFrame) -> bool:
         try:
-            return self._store.has_result(frame.key, self._reader.name)
+            return bool(self._store.models_of(frame.key))
         except Retry:
             return True  # not known: the sweep will see
+
+    def _answered(self, frame: StoredFrame, reading: Reading, model: str, started_at: float) -> None:
+        self._recorder.take(frame, reading, model, started_at)
+        if self._shadow is not None:
+            self._shadow.offer(frame, reading, model)
 
     def _station(self, name: str, step: Callable[[], None], source: _Source) -> Station:
         return Station(name, step, lambda: source.drained or self._abandon.is_set())
 
     def _make_recorder(self) -> Recorder:
         return Recorder(
-            self._reader.name,
             self._outbound,
             self._store,
             self._metrics,
@@ -141,9 +164,9 @@ class Worker:
 
     def _make_classifier(self) -> Classifier:
         return Classifier(
-            self._reader,
+            self._seat,
             self._waiting,
-            self._recorder.take,
+            self._answered,
             self._hand,
             batch_frames=self._settings.batch_frames,
             linger_s=self._settings.batch_wait_ms / 1e3,
@@ -152,7 +175,6 @@ class Worker:
 
     def _make_sweep(self) -> Sweep:
         return Sweep(
-            self._reader.name,
             self._store,
             self._classifier,
             self._hand,
@@ -176,3 +198,33 @@ class Worker:
             tally=self.tally,
             abandon=self._abandon,
         )
+
+    def _make_shadow(self, library: Library | None) -> Shadow | None:
+        if library is None:
+            return None
+        return Shadow(
+            lambda: self._classifier.idle and not len(self._arrived),
+            library.keep,
+            max_frames=self._settings.shadow_frames,
+            max_bytes=self._settings.shadow_bytes,
+            tally=self.tally,
+            stopping=self._stopping,
+        )
+
+    def _make_followers(self, library: Library | None, seated: str) -> list[Station]:
+        """The stations that follow the registry; none without one."""
+        if library is None or self._shadow is None:
+            return []
+        swap = Swap(
+            library,
+            self._seat,
+            seated,
+            self._shadow.cast,
+            self._outbound,
+            worker_name=self._settings.worker_name,
+            poll_s=self._settings.model_poll_s,
+            tally=self.tally,
+            stopping=self._stopping,
+        )
+        steps = {"swap": swap.step, "shadow": self._shadow.step}
+        return [Station(name, step, self._stopping.is_set) for name, step in steps.items()]

@@ -35,14 +35,14 @@ class Catalogue:
         device: str | None = None,
         decision: str | None = None,
     ) -> ResultPage:
-        """A page of results, the newest first; `before` is the `next` of the page before."""
+        """A page of results that hold, the newest first; `before` is the `next` of the page before."""
         wanted: dict[str, Any] = {"site = ?": site, "device = ?": device, "decision = ?": decision}
         conditions = {clause: value for clause, value in wanted.items() if value is not None}
         values = list(conditions.values())
         if before is not None:
             conditions["(at, rowid) < (?, ?)"] = None
             values += _cursor(before)
-        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        where = f" WHERE {' AND '.join(('superseded = 0', *conditions))}"
         with self._asking() as connection:
             # The clauses are those named above; all values are bound.
             rows = connection.execute(_ROWS + where + _NEWEST_FIRST, (*values, limit)).fetchall()
@@ -50,15 +50,16 @@ class Catalogue:
         return ResultPage(tuple(Shown(picture, decode(document, Result)) for _, _, picture, document in rows), more)
 
     def totals(self) -> dict[str, Totals]:
-        """Counts of each device, by "site/device"."""
+        """Counts of each device, by "site/device", over the results that hold."""
         counts: dict[str, dict[str, int]] = defaultdict(dict)
         with self._asking() as connection:
             for site, device, decision, count in connection.execute(
-                "SELECT site, device, decision, count(*) FROM result GROUP BY site, device, decision"
+                "SELECT site, device, decision, count(*) FROM result WHERE superseded = 0"
+                " GROUP BY site, device, decision"
             ):
                 counts[f"{site}/{device}"][decision] = count
             for site, device, frames in connection.execute(
-                "SELECT site, device, count(DISTINCT id) FROM result GROUP BY site, device"
+                "SELECT site, device, count(DISTINCT id) FROM result WHERE superseded = 0 GROUP BY site, device"
             ):
                 counts[f"{site}/{device}"]["frames"] = frames
         return {

@@ -1,5 +1,8 @@
 """The index: a disposable SQLite file over the results, bounded, and rebuilt from the store when it is lost.
 
+A result that another one supersedes stays in the file, so that its message is recognised when it comes again, but is
+not shown and not counted; it does not matter which of the two came first.
+
 One thread writes (`Index`); HTTP handlers read through short connections of their own (`catalogue`).
 """
 
@@ -22,7 +25,7 @@ from dashboards.viewer.shown import Shown
 
 # Bytes "leuk": tells our files from another program's, which are never touched.
 _APPLICATION: Final = 0x6C65756B
-_VERSION: Final = 1
+_VERSION: Final = 2
 _HEADER: Final = b"SQLite format 3\x00"
 _SCHEMA: Final = f"""
 PRAGMA application_id = {_APPLICATION};
@@ -30,14 +33,17 @@ PRAGMA user_version = {_VERSION};
 CREATE TABLE result (
     site TEXT NOT NULL, device TEXT NOT NULL, id TEXT NOT NULL, model TEXT NOT NULL,
     at REAL NOT NULL, decision TEXT NOT NULL, total_ms REAL, picture TEXT NOT NULL, document BLOB NOT NULL,
+    supersedes TEXT, superseded INTEGER NOT NULL,
     UNIQUE (site, device, id, model)
 );
 CREATE INDEX by_time ON result (at, total_ms);
 CREATE INDEX by_device ON result (site, device, at, total_ms);
 CREATE INDEX by_decision ON result (decision, at);
-CREATE INDEX counts ON result (site, device, decision);
+CREATE INDEX counts ON result (superseded, site, device, decision);
 """
-_INSERT: Final = "INSERT OR IGNORE INTO result VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT: Final = "INSERT OR IGNORE INTO result VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_SUPERSEDE: Final = "UPDATE result SET superseded = 1 WHERE site = ? AND device = ? AND id = ? AND model = ?"
+_SUPERSEDED: Final = "SELECT 1 FROM result WHERE site = ? AND device = ? AND id = ? AND supersedes = ?"
 _TRIM: Final = "DELETE FROM result WHERE rowid IN (SELECT rowid FROM result ORDER BY at LIMIT ?)"
 _KNOWN: Final = "SELECT 1 FROM result WHERE site = ? AND device = ? AND id = ? AND model = ?"
 
@@ -54,14 +60,24 @@ class Index:
         self._rows = self._count()
 
     def add(self, results: Iterable[Shown]) -> list[Shown]:
-        """Keep results in one transaction; returns those that were not known, by device, id and model."""
+        """Keep results in one transaction; returns those not known, by device, id and model, and not superseded."""
         with self._connection:
-            new = [one for one in results if self._connection.execute(_INSERT, _row(one)).rowcount == 1]
-            self._rows += len(new)
+            new = [one for one in results if self._insert(one)]
             # Some slack, so that it is not trimmed for every single result.
             if self._rows > self._limit + self._limit // 20:
                 self._rows -= self._connection.execute(_TRIM, (self._rows - self._limit,)).rowcount
         return new
+
+    def _insert(self, one: Shown) -> bool:
+        result = one.result
+        frame = (result.site, result.device, result.id)
+        superseded = self._connection.execute(_SUPERSEDED, (*frame, result.model)).fetchone() is not None
+        if self._connection.execute(_INSERT, (*_row(one), result.supersedes, superseded)).rowcount != 1:
+            return False
+        self._rows += 1
+        if result.supersedes is not None and result.supersedes != result.model:
+            self._connection.execute(_SUPERSEDE, (*frame, result.supersedes))
+        return not superseded
 
     def knows(self, frame: FrameKey, model: str) -> bool:
         """Whether the result is there already."""

@@ -31,6 +31,7 @@ _TICK_S: Final = 1.0
 _STEP_S: Final = 0.05
 _SEEN_BEFORE: Final = 64
 _LOOK_AGAIN_S: Final = 30.0
+_SETTLE_TICKS: Final = 3
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +45,7 @@ class Keeper:
         self._inbox, self._index, self._store, self._limit = inbox, index, store, limit
         self._board, self._hub, self._pulsing = board, hub, pulsing
         self._stopping, self._look_again = threading.Event(), threading.Event()
-        self._missed = 0
+        self._missed = self._settle_in = 0
         self._refill: Iterator[str | None] | None = None
         self._begin()
         self._next_tick = 0.0
@@ -122,6 +123,8 @@ class Keeper:
     def _show(self, results: list[Shown]) -> None:
         """Index results that came just now, and put the newest on the cards."""
         events: list[Event] = []
+        if any(one.result.supersedes for one in results):
+            self._settle_in = _SETTLE_TICKS
         for one in self._add(results):
             device = self._board.offer(one)
             if device is not None:
@@ -168,7 +171,14 @@ class Keeper:
             self._look()
         if self._recall_due:
             self._recall()
+        self._greet_anew()
         self._hub.publish([event("tick", "", self._pulsing.take(self._inbox.dropped, rebuilding=bool(self._refill)))])
+
+    def _greet_anew(self) -> None:
+        """Let pages load everything again once results have been superseded; not while a recheck still goes on."""
+        self._settle_in -= 1
+        if self._settle_in == 0:
+            self._hub.publish([event("hello", "", {"boot": self._hub.boot})])
 
     def _renew(self) -> None:
         self._index.renew()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from broker.errors import Misconfigured, Reject, Unavailable
-from broker.messages import encode
+from broker.messages import Result, encode
 from dashboards.viewer.catalogue import Catalogue
 from dashboards.viewer.index import Index
 from dashboards.viewer.shown import Shown, shown
@@ -29,6 +29,62 @@ def test_a_result_that_arrives_twice_counts_once(tmp_path: Path) -> None:
         assert index.add([first]) == []
     totals = Catalogue(tmp_path / "i", 100).totals()["ward/scope"]
     assert (totals.frames, totals.results, totals.normal, totals.blast) == (1, 2, 2, 0)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_a_superseded_result_is_neither_shown_nor_counted(tmp_path: Path, order: tuple[int, ...]) -> None:
+    """In whatever order the three came, the newest holds; and its message may come again."""
+    chain = [
+        a_result(1, model="m-1", ago_s=30),
+        a_result(1, model="m-2", ago_s=20, supersedes="m-1", decision="blast"),
+        a_result(1, model="m-3", ago_s=10, supersedes="m-2", decision="no_result"),
+    ]
+    others = [a_result(2), a_result(1, device="other")]
+    with closing(Index(tmp_path / "i", 100)) as index:
+        index.add([shown(one) for one in others])
+        for number in order:
+            index.add([shown(chain[number])])
+        assert index.add([shown(one) for one in chain]) == []
+    catalogue = Catalogue(tmp_path / "i", 100)
+    assert [one.result for one in catalogue.results(10, site="ward", device="scope").results] == [chain[2], others[0]]
+    assert catalogue.results(10, decision="blast").results == ()
+    totals = catalogue.totals()["ward/scope"]
+    assert (totals.frames, totals.results, totals.normal, totals.blast, totals.no_result) == (2, 2, 1, 0, 1)
+    assert catalogue.totals()["ward/other"].normal == 1
+
+
+def test_a_rebuilt_index_shows_what_holds(tmp_path: Path) -> None:
+    """The store gives back both results of a frame; the card and the list show the newer."""
+    keep(tmp_path / "store", a_result(1, model="z-1", ago_s=100))
+    keep(tmp_path / "store", a_result(1, model="a-1", ago_s=50, supersedes="z-1", decision="blast"))
+    with parts(tmp_path) as one:
+        one.settle()
+        state = one.get("/api/state").json()
+    assert [(shown["result"]["model"], shown["result"]["decision"]) for shown in state["recent"]] == [("a-1", "blast")]
+    assert state["devices"][0]["newest"]["result"]["model"] == "a-1"
+    assert state["pulse"]["totals"]["results"] == 1
+
+
+def test_pages_load_again_after_a_recheck_and_not_during_it(tmp_path: Path) -> None:
+    """Its results of old frames are no news of their own, but the lists on the pages no longer hold."""
+    with parts(tmp_path) as one:
+        one.settle()
+        told: list[str] = []
+        one.hub.publish = lambda events: told.extend(event.kind for event in events)  # type: ignore[method-assign]
+
+        def tick(*results: Result) -> None:
+            for result in results:
+                one.inbox.put(delivery("result", encode(result)))
+            one.keeper._next_tick = 0.0
+            one.keeper.step(0.0)
+
+        tick(*(a_result(number) for number in range(5)))
+        for number in range(4, 0, -1):
+            tick(a_result(number, model="m-2", supersedes="m-1"))
+        assert "hello" not in told
+        for _ in range(5):
+            tick()
+        assert told.count("hello") == 1
 
 
 def test_the_oldest_results_go_when_it_is_full(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 from models.crops import CropSpec, RgbImage
 from models.data import KINDS
 from models.fitting import FitSettings
-from models.training import TrainSettings
+from models.network import NetworkShape
+from models.recipe import TrainSettings
 from tests.models import paint
 
 SPEC = CropSpec(32, 0.6)
@@ -56,8 +57,14 @@ def write(root: Path, patients: int = 4, cells_each: int = 6) -> Path:
 
 
 def settings(root: Path, out: Path) -> TrainSettings:
-    """A training of seconds."""
-    fit = FitSettings(epochs=2, batch=8)
+    """A training of seconds, from scratch."""
     return TrainSettings(
-        root, out, crop=SPEC, widths=(4, 8), members=1, blast=fit, kind=fit, cache=out.parent / "cache", threads=1
+        root,
+        out,
+        folds=2,
+        crop=SPEC,
+        shape=NetworkShape((4, 8)),
+        fitting=FitSettings(epochs=2, batch=8),
+        cache=out.parent / "cache",
+        threads=1,
     )

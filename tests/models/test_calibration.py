@@ -24,6 +24,24 @@ def test_temperature_undoes_overconfidence() -> None:
     assert metrics.calibration_error(labels, calibration.sigmoid(3 * logits / found)) < before / 2
 
 
+def test_platt_finds_heat_and_offset_of_a_model_that_is_too_sure_and_leans() -> None:
+    """Logits made three times too sure and moved by two are brought back to the truth."""
+    logits, labels = _logits()
+    even = np.full(len(labels), 1 / len(labels))
+    heat, offset = calibration.platt(3 * (logits + 2), labels, even)
+    assert heat == pytest.approx(3, rel=0.15)
+    assert offset == pytest.approx(-2, abs=0.25)
+    told = calibration.Calibration(blast_heat=heat, blast_offset=offset).p_blast(3 * (logits + 2))
+    assert metrics.calibration_error(labels, told) < 0.03
+
+
+def test_platt_of_classes_that_never_mix_stays_finite() -> None:
+    """Nothing overflows where a line parts the classes wholly."""
+    heat, offset = calibration.platt(np.array([-3.0, -2.0, 2.0, 3.0]), np.array([0, 0, 1, 1]), np.full(4, 0.25))
+    assert 0 < heat < 20
+    assert np.isfinite(offset)
+
+
 def test_thresholds_hold_the_errors_that_they_were_asked_for() -> None:
     """At most a tenth of the normals lie above, a twentieth of the blasts below, and a band stays between."""
     logits, labels = _logits()
@@ -54,7 +72,8 @@ def test_the_gate_keeps_its_own_and_refuses_another_colour() -> None:
     """99 % of cells like those it was fitted on pass; cells of another light are refused for their stain."""
     rng = np.random.default_rng(2)
     numbers = rng.normal(50, 5, (600, len(features.NAMES))).astype(np.float32)
-    gate = domain.fit(numbers[:400], np.ones(400), numbers[400:])
+    gate = domain.fit(numbers[:400], np.ones(400))
+    gate = domain.reach(gate, gate.distances(numbers[400:]), 0.99)
     assert np.mean([gate.reason(row) is None for row in numbers[400:]]) >= 0.98
     other = numbers[0].copy()
     other[[name.startswith("light") for name in features.NAMES]] += 60

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.decision import DecisionLimits, Verdict, decide_cell, decide_field
+from models.decision import CUT_OFF, DecisionLimits, Verdict, decide_cell, decide_field
 
 LIMITS = DecisionLimits(blast_above=0.8, normal_below=0.2, field_blasts_least=1, field_normals_least=3)
 BLAST, NORMAL = Verdict("blast"), Verdict("normal")
 UNSURE, OUTSIDE = Verdict("no_result", "uncertain"), Verdict("no_result", "outside of the domain")
+CUT = Verdict("no_result", CUT_OFF)
 verdicts = st.lists(st.sampled_from([BLAST, NORMAL, UNSURE, OUTSIDE]), max_size=12)
 
 
@@ -44,6 +45,8 @@ def test_a_cell_outside_the_domain_has_no_result(p_blast: float) -> None:
         ([NORMAL] * 3 + [OUTSIDE], "normal", None),
         ([NORMAL] * 2, "no_result", "too few normal cells: 2 of the 3 needed"),
         ([NORMAL] * 9 + [UNSURE], "no_result", "uncertain (1 of 10 cells)"),
+        ([NORMAL] * 3 + [OUTSIDE] * 4, "no_result", "outside of the domain (4 of 7 cells)"),
+        ([NORMAL] * 3 + [CUT] * 9, "normal", None),
         ([OUTSIDE, OUTSIDE, UNSURE], "no_result", "outside of the domain (2 of 3 cells)"),
     ],
 )
@@ -58,6 +61,12 @@ def test_one_blast_may_be_too_few() -> None:
     assert decide_field([BLAST, *[NORMAL] * 8], limits) == Verdict("no_result", "too few blasts: 1 of the 2 needed")
 
 
+@given(st.lists(st.sampled_from([NORMAL, OUTSIDE, CUT]), max_size=2))
+def test_a_field_of_one_or_two_cells_is_never_normal(cells: list[Verdict]) -> None:
+    """Most fields at 100x are: their answer comes from the slide."""
+    assert decide_field(cells, DecisionLimits()).decision == "no_result"
+
+
 @given(verdicts)
 def test_normal_is_never_said_without_evidence(cells: list[Verdict]) -> None:
     """Normal implies enough normal cells, no blast and none in doubt; no result always has a reason."""
@@ -66,4 +75,5 @@ def test_normal_is_never_said_without_evidence(cells: list[Verdict]) -> None:
         assert cells.count(NORMAL) >= LIMITS.field_normals_least
         assert BLAST not in cells
         assert UNSURE not in cells
+        assert cells.count(OUTSIDE) <= cells.count(NORMAL)
     assert (verdict.decision == "no_result") == (verdict.reason is not None)

@@ -96,8 +96,9 @@ def test_a_field_of_another_camera_gives_the_same_cells(factor: float) -> None:
     """At 1600x1200, or small, and with no scale stated."""
     image = paint.smear(*PLACES)
     size = (round(640 * factor), round(480 * factor))
-    resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
-    seen = see_field(np.asarray(resized, np.uint8), None, CropSpec(), SightParameters())
+    way = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    resized = np.asarray(cv2.resize(image, size, interpolation=way), np.uint8)
+    seen = see_field(resized, None, CropSpec(), SightParameters())
     assert seen.reason is None
     centres = [(box[0] + box[2] / 2, box[1] + box[3] / 2) for box in (cell.box for cell in seen.cells)]
     assert centres == [pytest.approx((x * factor, y * factor), abs=6 * factor) for x, y in PLACES]

@@ -34,7 +34,7 @@ def test_the_same_seed_gives_the_same_weights(trained: Path, painted_data: Path,
     one, other = load(trained), load(tmp_path / "again")
     assert one.manifest.split == other.manifest.split
     for name, value in one.tensors.items():
-        torch.testing.assert_close(value, other.tensors[name], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(value, other.tensors[name], rtol=1e-2, atol=1e-3)
 
 
 def test_evaluation_finds_the_figures_of_the_manifest(trained: Path, painted_data: Path) -> None:
@@ -45,10 +45,12 @@ def test_evaluation_finds_the_figures_of_the_manifest(trained: Path, painted_dat
         assert figures[name] == pytest.approx(checkpoint.manifest.metrics[name], abs=1e-4)
 
 
-def test_test_patients_are_in_no_other_role(trained: Path, painted_data: Path) -> None:
-    """The groups of the three roles are disjoint and are all that there are."""
-    stated = load(trained).manifest.split["cnmc2019"]
-    members = [group for role in split.ROLES for group in stated[role]]
+def test_a_patient_is_in_one_fold_only(trained: Path, painted_data: Path) -> None:
+    """The groups of the folds are disjoint and are all that there are, and each fold has a network of its own."""
+    manifest = load(trained).manifest
+    stated = manifest.split["cnmc2019"]
+    assert set(manifest.networks) == {*stated, "served"}
+    members = [group for fold in stated.values() for group in fold]
     assert len(members) == len(set(members))
     cells = data.cnmc(painted_data, cellsets.SPEC, trained.parent / "cache")
     assert set(members) == set(cells.groups.tolist())
@@ -56,7 +58,7 @@ def test_test_patients_are_in_no_other_role(trained: Path, painted_data: Path) -
 
 def test_missing_images_are_refused_with_the_folder(tmp_path: Path) -> None:
     """The message names what was looked for."""
-    with pytest.raises(DataMissing, match="cnmc2019"):
+    with pytest.raises(DataMissing, match=r"nowhere is no folder; docs/data\.md shows the layouts"):
         train(cellsets.settings(tmp_path / "nowhere", tmp_path / "out"), lambda _line: None)
 
 
@@ -108,7 +110,7 @@ def test_no_byte_identical_cell_of_the_real_set_stands_in_two_roles(data_root: P
     rows = [dict(zip(columns, line.split(","), strict=True)) for line in manifest[1:]]
     groups = [row["patient_group"] for row in rows]
     roles = split.roles_of(groups, stated)
-    assert set(roles) == set(split.ROLES)
+    assert set(roles) == set(stated)
     split.check_no_leak(groups, [row["bmp_sha256"] for row in rows], list(roles))
 
 

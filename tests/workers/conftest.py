@@ -9,6 +9,7 @@ import pytest
 
 from broker.mosquitto import MosquittoProcess
 from tests.waiting import wait_until
+from tests.workers.fakes import FakeLibrary
 from tests.workers.watcher import Watcher
 from workers.reader import FrameReader
 from workers.settings import WorkerSettings
@@ -31,9 +32,10 @@ def make_worker(mosquitto: MosquittoProcess, tmp_path: Path) -> Iterator[MakeWor
     """Start a worker in this process with settings of its own; it takes frames when it is returned."""
     started: list[Worker] = []
 
-    def make(store: Store, reader: FrameReader, **given: object) -> Worker:
+    def make(store: Store, reader: FrameReader, library: FakeLibrary | None = None, **given: object) -> Worker:
         quick = {"mqtt_port": mosquitto.port, "store_dir": tmp_path / "store", "sweep_s": 0.2, "sweep_age_s": 0.0}
-        worker = Worker(WorkerSettings.load(**{**quick, **given}), store, reader)
+        quick |= {"model_poll_s": 0.02}
+        worker = Worker(WorkerSettings.load(**{**quick, **given}), store, reader, library=library, seated=reader.name)
         started.append(worker)
         worker.start()
         wait_until(lambda: worker.taking, "the worker to connect")

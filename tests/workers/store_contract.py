@@ -90,11 +90,27 @@ class StoreContract:
             store.get_result(key_of(jpeg(1)), MODEL)
 
     def test_unclassified_are_those_without_a_result(self, store: Store) -> None:
-        """A frame leaves the backlog with its result, and only for that model."""
+        """A frame leaves the backlog with its first result, whichever model gave it."""
         keys = _put(store, 5)
         store.put_result(keys[2], MODEL, b"{}")
-        assert _ids(store) == {key.id for key in keys} - {keys[2].id}
-        assert {one.key for one in store.unclassified("beta-1", 10, -1.0)} == set(keys)
+        store.put_result(keys[3], "beta-1", b"{}")
+        assert _ids(store) == {key.id for key in keys} - {keys[2].id, keys[3].id}
+
+    def test_the_models_of_a_frame_are_named(self, store: Store) -> None:
+        """All that have a result for it, and for no other."""
+        key, other = _put(store, 2)
+        assert store.models_of(key) == []
+        for model in (MODEL, "beta-1"):
+            store.put_result(key, model, b"{}")
+        assert sorted(store.models_of(key)) == [MODEL, "beta-1"]
+        assert store.models_of(other) == []
+
+    def test_stored_frames_are_those_wanted(self, store: Store) -> None:
+        """Whether they have results or not."""
+        keys = _put(store, 4)
+        store.put_result(keys[0], MODEL, b"{}")
+        assert {one.key for one in store.stored(lambda _key: True)} == set(keys)
+        assert [one.key for one in store.stored(lambda key: key == keys[1])] == [keys[1]]
 
     def test_unclassified_changes_with_every_result_and_frame(self, store: Store) -> None:
         """Whatever a store remembers of earlier calls, its answer is fresh."""
@@ -111,12 +127,12 @@ class StoreContract:
     def test_unclassified_leaves_young_frames_alone(self, store: Store) -> None:
         """Who has just stored a frame is about to classify it."""
         _put(store, 2)
-        assert store.unclassified(MODEL, 10, 3600.0) == []
+        assert store.unclassified(10, 3600.0) == []
 
     def test_unclassified_brings_the_newest_days_first(self, store: Store) -> None:
         """When there is more than a page, the newest is on it."""
         keys = [_dated(store, day) for day in (3, 9, 1, 7)]
-        found = [one.key for one in store.unclassified(MODEL, 2, -1.0)]
+        found = [one.key for one in store.unclassified(2, -1.0)]
         assert len(found) == 2
         assert set(found) <= set(keys)
 
@@ -141,4 +157,4 @@ def _dated(store: Store, day: int) -> FrameKey:
 
 
 def _ids(store: Store) -> set[str]:
-    return {one.key.id for one in store.unclassified(MODEL, 1000, -1.0)}
+    return {one.key.id for one in store.unclassified(1000, -1.0)}

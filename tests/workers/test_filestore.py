@@ -15,6 +15,7 @@ from broker.frame import frame_id
 from broker.keys import frame_key
 from tests.workers.frames import jpeg, key_of
 from tests.workers.store_contract import MODEL, StoreContract
+from workers.archive import Archive
 from workers.filestore import FileStore
 
 
@@ -132,8 +133,33 @@ def test_newest_day_comes_first_whatever_the_order_of_storing(store: FileStore) 
         payload = jpeg(day)
         key = frame_key("lab", "scope", datetime(2026, 11, day, tzinfo=UTC), "s1", frame_id(payload))
         store.put_frame(key, payload)
-    page = store.unclassified(MODEL, 2, -1.0)
+    page = store.unclassified(2, -1.0)
     assert [one.key.day.day for one in page if one.key.day] == [9, 7]
+
+
+def test_all_of_a_day_come_newest_first_however_few_are_held(tmp_path: Path) -> None:
+    """Days by capture, frames within a day by when they were stored, in pages of three."""
+    store, wanted = FileStore(tmp_path), list[str]()
+    for day in (2, 1):
+        for seq in range(8):
+            payload = jpeg(100 * day + seq)
+            slide = f"s{seq % 2}"
+            key = frame_key("lab", "scope", datetime(2026, 11, day, tzinfo=UTC), slide, frame_id(payload))
+            store.put_frame(key, payload)
+            os.utime(tmp_path / key.frame, (0, 1_000_000 - seq // 3))  # several of one time
+            wanted.append(key.id)
+    found = list(Archive(str(tmp_path), at_a_time=3).frames(lambda _key: True))
+    assert sorted(one.key.id for one in found) == sorted(wanted)
+    order = [(one.key.day, one.stored_at) for one in found]
+    assert order == sorted(order, reverse=True)
+
+
+def test_an_empty_folder_of_results_is_no_result(store: FileStore, tmp_path: Path) -> None:
+    """A crash between making the folder and the object leaves one."""
+    payload = jpeg(1)
+    store.put_frame(key_of(payload), payload)
+    (tmp_path / "store" / key_of(payload).result(MODEL)).parent.mkdir(parents=True)
+    assert [one.key for one in store.unclassified(10, -1.0)] == [key_of(payload)]
 
 
 def test_a_finished_folder_is_not_listed_again(
@@ -146,7 +172,7 @@ def test_a_finished_folder_is_not_listed_again(
     store.put_result(key, MODEL, b"{}")
     folder = (tmp_path / "store" / key.frame).parent
     os.utime(folder, (0, 0))
-    assert store.unclassified(MODEL, 10, -1.0) == []
+    assert store.unclassified(10, -1.0) == []
     listed: list[str] = []
     real = os.listdir
 
@@ -155,11 +181,11 @@ def test_a_finished_folder_is_not_listed_again(
         return real(path)
 
     monkeypatch.setattr(os, "listdir", noting)
-    assert store.unclassified(MODEL, 10, -1.0) == []
+    assert store.unclassified(10, -1.0) == []
     assert listed == []
     later = jpeg(2)
     store.put_frame(key_of(later), later)
-    assert [one.key.id for one in store.unclassified(MODEL, 10, -1.0)] == [frame_id(later)]
+    assert [one.key.id for one in store.unclassified(10, -1.0)] == [frame_id(later)]
 
 
 def test_foreign_files_are_left_alone(store: FileStore, tmp_path: Path) -> None:
@@ -168,4 +194,4 @@ def test_foreign_files_are_left_alone(store: FileStore, tmp_path: Path) -> None:
     store.put_frame(key_of(payload), payload)
     (tmp_path / "store" / key_of(payload).frame).with_name("notes.txt").write_text("x")
     (tmp_path / "store" / "frames" / "lab" / "README").write_text("x")
-    assert [one.key for one in store.unclassified(MODEL, 10, -1.0)] == [key_of(payload)]
+    assert [one.key for one in store.unclassified(10, -1.0)] == [key_of(payload)]

@@ -1,18 +1,19 @@
-"""`leukostream train` and `leukostream evaluate`: the models room, with progress and tables for a person."""
+"""`leukostream evaluate`: a table for a person, JSON for a program, a report for who wants to look."""
 
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from models.checkpoint import load
-from models.evaluation import evaluate
-from models.training import TrainSettings, train
+from models.evaluation import summary
+from models.report.write import as_json as all_figures
+from models.report.write import measured_in_full, write
 
 _HEADLINES = (
     ("cells", "cells of patients kept apart"),
@@ -26,31 +27,29 @@ _HEADLINES = (
 )
 
 
-def run_training(data: Path, out: Path, seed: int) -> int:
-    """Train into `out`, telling how it goes."""
-    console, begun = Console(), time.monotonic()
-
-    def report(line: str) -> None:
-        console.print(f"[dim]{time.monotonic() - begun:6.0f} s[/]  {line}", highlight=False)
-
-    train(TrainSettings(data, out, seed), report)
-    manifest = load(out).manifest
-    _show(manifest.metrics, manifest.name, console)
-    return 0
-
-
-def run_evaluation(data: Path, model: Path | None, *, as_json: bool) -> int:
-    """Measure a checkpoint and print tables, or everything as JSON."""
+def run(data: Path, model: Path | None, out: Path | None, *, as_json: bool) -> int:
+    """Measure a checkpoint; print tables, or everything as JSON; write the report where a folder is named."""
     checkpoint = load(model)
-    figures = evaluate(checkpoint, data)
+    told = Console(stderr=True)
+
+    def tell(line: str) -> None:
+        if told.is_terminal:
+            told.print(f"[dim]{line} ...[/]", highlight=False)
+
+    evaluation = measured_in_full(checkpoint, data, tell)
+    page = write(evaluation, out, tell) if out is not None else None
     if as_json:
-        print(json.dumps({"model": checkpoint.manifest.name, **figures}, indent=2, default=float))
-    else:
-        _show(figures, checkpoint.manifest.name, Console())
+        print(json.dumps(all_figures(evaluation), indent=2))
+        return 0
+    console = Console()
+    show(summary(evaluation.found), checkpoint.manifest.name, console)
+    if page is not None:
+        console.print(f"The report: {page}", highlight=False, soft_wrap=True)
     return 0
 
 
-def _show(figures: Any, name: str, console: Console) -> None:
+def show(figures: Any, name: str, console: Console) -> None:
+    """The short form of the figures as tables."""
     console.print(f"{name}: patients kept apart. Research use only, not for diagnosis.", highlight=False)
     table = Table(show_header=False)
     for key, words in _HEADLINES:
@@ -64,9 +63,10 @@ def _show(figures: Any, name: str, console: Console) -> None:
         table.add_row(f"with abstention: {outcome.replace('_', ' ')}", f"{value:.3f}")
     for share, value in figures["domain"].items():
         table.add_row(f"domain gate: {share.replace('_', ' ')}", f"{value:.3f}")
-    table.add_row("kind on PBC kept apart, accuracy", f"{figures['kind']['accuracy']:.3f}")
+    if figures["kind"]:
+        table.add_row("kind on PBC kept apart, accuracy", f"{figures['kind']['accuracy']:.3f}")
     console.print(table)
     patients = Table("patient", "class", "cells", "accuracy", title="By patient, the worst first")
     for patient, row in sorted(figures["patients"].items(), key=lambda item: float(item[1]["accuracy"])):
-        patients.add_row(patient, row["class"], str(row["cells"]), f"{row['accuracy']:.3f}")
+        patients.add_row(escape(patient), row["class"], str(row["cells"]), f"{row['accuracy']:.3f}")
     console.print(patients)

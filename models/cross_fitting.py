@@ -1,0 +1,196 @@
+"""Cross-fitting: a network for each fold of patients, which never saw them, and one of all; each with its gates.
+
+What is said of cells kept apart, by the network that never saw their patient, calibrates the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import calibration, curves, domain, split
+from models.calibration import Calibration
+from models.cells import BLAST_OUTPUTS, log_odds
+from models.data import CellSet
+from models.domain import DomainGate
+from models.features import table
+from models.fitting import fit
+from models.folds import folds_of
+from models.joint import NO_LABEL, JointLesson, joined, joint_course
+from models.lesson import Lesson, logits_of
+from models.network import CellNetwork, fold
+from models.progress import Progress, Report
+from models.recipe import TrainSettings, shape_of
+from models.serving import FAR
+
+STATE = "state"
+"""Folder of the unfinished networks, which `going_on` goes on from; gone when all are finished."""
+Scaling = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Mean and spread of the measured numbers, each (F,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """A set with its measured numbers (N, F) and the fold of each cell (N,)."""
+
+    cells: CellSet
+    numbers: NDArray[np.float32]
+    fold: NDArray[np.int64]
+
+    def but(self, number: int | None) -> NDArray[np.bool_]:
+        """The cells (N,) of all folds but one; all where there is none."""
+        return np.asarray(self.fold != number) if number is not None else np.ones(len(self.fold), bool)
+
+    def lesson(self, here: NDArray[np.bool_], scaling: Scaling) -> Lesson:
+        """The chosen cells to learn from."""
+        return Lesson(
+            np.asarray(self.cells.crops)[here],
+            standardised(self.numbers[here], *scaling),
+            self.cells.labels[here],
+            self.weights(here),
+        )
+
+    def weights(self, here: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """What each of the chosen cells counts: patients of many cells count less a cell."""
+        return calibration.patient_weights(self.cells.groups[here], self.cells.labels[here])
+
+
+@dataclass(frozen=True, slots=True)
+class Sets:
+    """What is learned from: blasts and normals, and, where there are any, kinds."""
+
+    blasts: Cells
+    kinds: Cells | None
+
+    def lesson(self, number: int | None, scaling: Scaling, kind_share: float) -> JointLesson:
+        """Everything but what lies in one fold."""
+        kinds = None if self.kinds is None else self.kinds.lesson(self.kinds.but(number), scaling)
+        return joined(self.blasts.lesson(self.blasts.but(number), scaling), kinds, kind_share)
+
+    def beside(self, number: int, scaling: Scaling) -> JointLesson:
+        """The cells of blasts and normals of one fold, to look at while the others are learned."""
+        lesson = self.blasts.lesson(self.blasts.fold == number, scaling)
+        return JointLesson(lesson, np.full(len(lesson.labels), NO_LABEL))
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A network, folded to serve, the scaling of its numbers, and its gates, whose reach is not known yet."""
+
+    network: CellNetwork
+    scaling: Scaling
+    gate: DomainGate
+    kind_gate: DomainGate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """What members said of cells that they never saw: logits (N, 2 + K), distances (N,) from their gates."""
+
+    cells: Cells
+    logits: NDArray[np.float32]
+    distances: NDArray[np.float32]
+
+
+def in_folds(blasts: CellSet, kinds: CellSet | None, settings: TrainSettings) -> Sets:
+    """Blasts and normals in folds of patients, kinds in folds of files, all with their numbers."""
+
+    def numbers(cells: CellSet) -> NDArray[np.float32]:
+        return table(list(cells.crops), list(cells.areas_um2), settings.crop.um_per_px)
+
+    groups, labels, digests = list(blasts.groups), list(blasts.labels), list(blasts.digests)
+    own = Cells(blasts, numbers(blasts), folds_of(groups, labels, settings.seed, settings.folds, digests=digests))
+    if kinds is None:
+        return Sets(own, None)
+    return Sets(own, Cells(kinds, numbers(kinds), split.by_name(list(kinds.groups), settings.folds)))
+
+
+def fit_member(
+    name: str, number: int | None, sets: Sets, settings: TrainSettings, report: Report, progress: Progress
+) -> Member:
+    """Fit one network on all folds but one, with the gates round what it learned from."""
+    here = sets.blasts.but(number)
+    weights, numbers = sets.blasts.weights(here), sets.blasts.numbers[here]
+    mean = (weights @ numbers).astype(np.float32)
+    scaling = mean, (np.sqrt(weights @ (numbers - mean) ** 2) + 1e-6).astype(np.float32)
+    lesson = sets.lesson(number, scaling, settings.joint.kind_share)
+    report(f"network {name} learns from {len(lesson.kinds)} cells")
+    beside = None if number is None else sets.beside(number, scaling)
+    shape = shape_of(settings, kinds=sets.kinds is not None)
+    fitted = fit(
+        joint_course(lesson, shape, settings.fitting, settings.joint, beside),
+        settings.fitting,
+        settings.seed,
+        report,
+        state=state_of(settings.out, name),
+        going_on=settings.going_on,
+        progress=progress,
+    )
+    curves.add(settings.out, name, fitted.epochs)
+    assert isinstance(fitted.network, CellNetwork)
+    kind_gate = None if sets.kinds is None else _gate(sets.kinds, sets.kinds.but(number))
+    return Member(fold(fitted.network), scaling, _gate(sets.blasts, here), kind_gate)
+
+
+def state_of(out: Path, name: str) -> Path:
+    """Where an unfinished network is kept."""
+    return out / STATE / f"{name}.pt"
+
+
+def judged_apart(fitted: Mapping[str, Member], names: Sequence[str], cells: Cells, gate: str) -> Apart:
+    """What each fold's network says of the cells of its fold; `gate` names the gate that belongs to the set."""
+    count = len(cells.fold)
+    logits = np.zeros((count, fitted[names[0]].network.shape.outputs), np.float32)
+    distances = np.zeros(count, np.float32)
+    for number, name in enumerate(names):
+        here, member = cells.fold == number, fitted[name]
+        if here.any():
+            logits[here] = logits_of(member.network, cells.lesson(here, member.scaling))
+            distances[here] = getattr(member, gate).distances(cells.numbers[here])
+    return Apart(cells, logits, distances)
+
+
+def calibrated_without(number: int | None, told: Apart, named: Apart | None, settings: TrainSettings) -> Calibration:
+    """Heats, offset and thresholds from the cells kept apart of all folds but one; of all where there is none."""
+    here = told.cells.but(number)
+    labels, weights, odds = told.cells.cells.labels[here], told.cells.weights(here), log_odds(told.logits[here])
+    heat, offset = calibration.platt(odds, labels, weights)
+    draft = Calibration(blast_heat=heat, blast_offset=offset)
+    limits = calibration.thresholds(
+        draft.p_blast(odds),
+        labels,
+        weights,
+        false_blasts=settings.false_blasts,
+        missed_blasts=settings.missed_blasts,
+    )
+    return replace(draft, kind_heat=1.0 if named is None else _kind_heat(named, number), **asdict(limits))
+
+
+def held_probability(told: Apart, names: Sequence[str], calibrated: Mapping[str, Calibration]) -> NDArray[np.float64]:
+    """Calibrated p_blast of each cell (N,) by the network that never saw its patient."""
+    probability = np.zeros(len(told.logits))
+    for number, name in enumerate(names):
+        here = told.cells.fold == number
+        probability[here] = calibrated[name].p_blast(log_odds(told.logits[here]))
+    return probability
+
+
+def standardised(
+    numbers: NDArray[np.float32], mean: NDArray[np.float32], spread: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Numbers (N, F) as the networks take them: in spreads from the mean, far ones cut off."""
+    return np.clip((numbers - mean) / spread, -FAR, FAR).astype(np.float32)
+
+
+def _kind_heat(named: Apart, number: int | None) -> float:
+    here = named.cells.but(number)
+    even = np.full(int(here.sum()), 1 / here.sum())
+    return calibration.temperature(named.logits[here][:, BLAST_OUTPUTS:], named.cells.cells.labels[here], even)
+
+
+def _gate(cells: Cells, here: NDArray[np.bool_]) -> DomainGate:
+    return domain.fit(cells.numbers[here], cells.weights(here))
