@@ -21,7 +21,9 @@ FALLBACK_UM_PER_PX = 0.1
 DARKEST_CELL = 25.0
 SMALL_UM2 = 20.0
 SMALL_HANDICAP_UM = 2.0
+"""How much nearer to the middle something smaller than that must be than a white cell."""
 OFF_CENTRE = 0.5
+"""How much the way from the middle of the image to that of the cell counts, beside the way to its edge."""
 SCALE_UNKNOWN = "scale unknown"
 NO_CELL = "no cell found"
 
@@ -115,7 +117,7 @@ def _middle(found: Sequence[Cell], image: RgbImage, um_per_px: float) -> list[Ce
 
 
 def _from_middle(cell: Cell, image: RgbImage) -> float:
-    """How far the middle of the image lies outside the cell, in pixels, a tie broken by how central its box is."""
+    """How far the middle of the image lies outside the cell and off its own middle, in pixels."""
     x, y, w, h = cell.box
     middle = (image.shape[1] / 2 - x, image.shape[0] / 2 - y)
     outlines, _ = cv2.findContours(cell.mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
