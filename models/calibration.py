@@ -48,6 +48,15 @@ def patient_weights(groups: NDArray[np.str_], labels: NDArray[np.int64], power: 
     return np.asarray(weights / weights.sum())
 
 
+def as_frequent(weights: Numbers, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The same weights with each class as heavy as its share of the cells: what a probability is to be right about."""
+    scaled = np.array(weights, np.float64)
+    for label in np.unique(labels):
+        here = labels == label
+        scaled[here] *= here.mean() / scaled[here].sum()
+    return scaled
+
+
 def temperature(logits: Numbers, labels: NDArray[np.int64], weights: Numbers) -> float:
     """The divisor of logits, (N,) of two classes or (N, K), with the least weighted log loss, from a grid."""
     return float(TEMPERATURES[int(np.argmin(_losses(logits, labels, weights)))])

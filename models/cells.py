@@ -13,7 +13,7 @@ from models.checkpoint import RETRAIN, Checkpoint
 from models.domain import DomainGate
 from models.engine import SERVED, engine_of, in_batches
 from models.errors import CheckpointUnusable
-from models.features import table
+from models.tints import GATED, table
 
 DIGITS = 4
 """Probabilities are rounded to this: the last digits depend on what else is in the batch, and mean nothing."""
@@ -84,12 +84,12 @@ class CellClassifier:
 
     def outside(self, numbers: NDArray[np.float32]) -> list[str | None]:
         """Why each of N cells with these numbers (N, F) lies outside of the calibrated domain; None inside."""
-        return [self._gate.reason(row) for row in numbers]
+        return [self._gate.reason(row) for row in numbers[:, :GATED]]
 
     def _may_be_named(self, numbers: NDArray[np.float32]) -> NDArray[np.bool_]:
         if self._kind_gate is None:
             return np.zeros(len(numbers), bool)
-        return np.asarray(self._kind_gate.distances(numbers) <= self._kind_gate.farthest)
+        return np.asarray(self._kind_gate.distances(numbers[:, :GATED]) <= self._kind_gate.farthest)
 
     def _build(self, checkpoint: Checkpoint, member: str, threads: int | None) -> None:
         self._engine = engine_of(checkpoint, member, threads)

@@ -15,22 +15,22 @@ from numpy.typing import NDArray
 from models import calibration, curves, domain, split
 from models.calibration import Calibration
 from models.cells import BLAST_OUTPUTS, log_odds
-from models.data import CellSet
+from models.data import KINDS, CellSet
 from models.domain import DomainGate
-from models.features import table
 from models.fitting import fit
 from models.folds import folds_of
 from models.joint import NO_LABEL, JointLesson, joined, joint_course
+from models.kernel import KernelNetwork
+from models.kernel_fitting import fit_kernel
 from models.lesson import Lesson, logits_of
 from models.network import CellNetwork, fold
 from models.progress import Progress, Report
 from models.recipe import TrainSettings, shape_of
-from models.serving import FAR
+from models.scaling import Scaling
+from models.tints import GATED, table
 
 STATE = "state"
 """Folder of the unfinished networks, which `going_on` goes on from; gone when all are finished."""
-Scaling = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""Mean and spread of the measured numbers, each (F,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Cells:
         """The chosen cells to learn from."""
         return Lesson(
             np.asarray(self.cells.crops)[here],
-            standardised(self.numbers[here], *scaling),
+            scaling(self.numbers[here]),
             self.cells.labels[here],
             self.weights(here),
         )
@@ -81,7 +81,7 @@ class Sets:
 class Member:
     """A network, folded to serve, the scaling of its numbers, and its gates, whose reach is not known yet."""
 
-    network: CellNetwork
+    network: CellNetwork | KernelNetwork
     scaling: Scaling
     gate: DomainGate
     kind_gate: DomainGate | None
@@ -114,9 +114,31 @@ def fit_member(
 ) -> Member:
     """Fit one network on all folds but one, with the gates round what it learned from."""
     here = sets.blasts.but(number)
-    scaling = _scaling(sets.blasts.numbers[here], sets.blasts.weights(here))
+    kind_gate = None if sets.kinds is None else _gate(sets.kinds, sets.kinds.but(number))
+    if settings.method == "kernel":
+        scaling = Scaling.none(sets.blasts.numbers.shape[1])
+        lesson = sets.lesson(number, scaling, settings.joint.kind_share)
+        network: CellNetwork | KernelNetwork = fit_kernel(
+            lesson, len(KINDS) if sets.kinds else 0, settings.kernel, settings.seed
+        )
+        progress("networks", settings.folds if number is None else number, settings.folds)
+    else:
+        scaling = Scaling.of(sets.blasts.numbers[here], sets.blasts.weights(here))
+        network = _by_gradient(name, number, sets, scaling, settings, report, progress)
+    report(f"network {name} has learned from {int(here.sum())} cells of blasts and normals")
+    return Member(network, scaling, _gate(sets.blasts, here), kind_gate)
+
+
+def _by_gradient(
+    name: str,
+    number: int | None,
+    sets: Sets,
+    scaling: Scaling,
+    settings: TrainSettings,
+    report: Report,
+    progress: Progress,
+) -> CellNetwork:
     lesson = sets.lesson(number, scaling, settings.joint.kind_share)
-    report(f"network {name} learns from {len(lesson.kinds)} cells")
     beside = None if number is None else sets.beside(number, scaling)
     shape = shape_of(settings, kinds=sets.kinds is not None)
     fitted = fit(
@@ -130,8 +152,7 @@ def fit_member(
     )
     curves.add(settings.out, name, fitted.epochs)
     assert isinstance(fitted.network, CellNetwork)
-    kind_gate = None if sets.kinds is None else _gate(sets.kinds, sets.kinds.but(number))
-    return Member(fold(fitted.network), scaling, _gate(sets.blasts, here), kind_gate)
+    return fold(fitted.network)
 
 
 def state_of(out: Path, name: str) -> Path:
@@ -139,16 +160,17 @@ def state_of(out: Path, name: str) -> Path:
     return out / STATE / f"{name}.pt"
 
 
-def judged_apart(fitted: Mapping[str, Member], names: Sequence[str], cells: Cells, gate: str) -> Apart:
+def judged_apart(fitted: Mapping[str, Member], names: Sequence[str], cells: Cells, gate: str, *, kinds: bool) -> Apart:
     """What each fold's network says of the cells of its fold; `gate` names the gate that belongs to the set."""
     count = len(cells.fold)
-    logits = np.zeros((count, fitted[names[0]].network.shape.outputs), np.float32)
+    outputs = BLAST_OUTPUTS + (len(KINDS) if kinds else 0)
+    logits = np.zeros((count, outputs), np.float32)
     distances = np.zeros(count, np.float32)
     for number, name in enumerate(names):
         here, member = cells.fold == number, fitted[name]
         if here.any():
             logits[here] = logits_of(member.network, cells.lesson(here, member.scaling))
-            distances[here] = getattr(member, gate).distances(cells.numbers[here])
+            distances[here] = getattr(member, gate).distances(cells.numbers[here, :GATED])
     return Apart(cells, logits, distances)
 
 
@@ -156,7 +178,7 @@ def calibrated_without(number: int | None, told: Apart, named: Apart | None, set
     """Heats, offset and thresholds from the cells kept apart of all folds but one; of all where there is none."""
     here = told.cells.but(number)
     labels, weights, odds = told.cells.cells.labels[here], told.cells.weights(here), log_odds(told.logits[here])
-    heat, offset = calibration.platt(odds, labels, weights)
+    heat, offset = calibration.platt(odds, labels, calibration.as_frequent(weights, labels))
     draft = Calibration(blast_heat=heat, blast_offset=offset)
     limits = calibration.thresholds(
         draft.p_blast(odds),
@@ -177,19 +199,6 @@ def held_probability(told: Apart, names: Sequence[str], calibrated: Mapping[str,
     return probability
 
 
-def standardised(
-    numbers: NDArray[np.float32], mean: NDArray[np.float32], spread: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Numbers (N, F) as the networks take them: in spreads from the mean, far ones cut off."""
-    return np.clip((numbers - mean) / spread, -FAR, FAR).astype(np.float32)
-
-
-def _scaling(numbers: NDArray[np.float32], weights: NDArray[np.float64]) -> Scaling:
-    """Summed by numpy and not by BLAS, whose last digits, and so a state's mark, depend on the number of threads."""
-    mean = (weights[:, None] * numbers).sum(0).astype(np.float32)
-    return mean, (np.sqrt((weights[:, None] * (numbers - mean) ** 2).sum(0)) + 1e-6).astype(np.float32)
-
-
 def _kind_heat(named: Apart, number: int | None) -> float:
     here = named.cells.but(number)
     even = np.full(int(here.sum()), 1 / here.sum())
@@ -197,4 +206,4 @@ def _kind_heat(named: Apart, number: int | None) -> float:
 
 
 def _gate(cells: Cells, here: NDArray[np.bool_]) -> DomainGate:
-    return domain.fit(cells.numbers[here], cells.weights(here))
+    return domain.fit(cells.numbers[here, :GATED], cells.weights(here))

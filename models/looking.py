@@ -12,10 +12,10 @@ from torch import nn
 from models import choosing
 from models.checkpoint import Checkpoint
 from models.explanation import Inputs, Maps, Question, Randomised, feature_maps, grad_cam, map_layers, randomised
-from models.features import table
 from models.judged import HeldApart
 from models.network import prepare
-from models.serving import network_of, served
+from models.serving import network_of, scaling_of
+from models.tints import table
 
 CHECKED = 32
 """Cells that the randomisation check looks at."""
@@ -81,7 +81,7 @@ def asked(checkpoint: Checkpoint) -> str:
 def inputs_of(checkpoint: Checkpoint, member: str, cells: HeldApart) -> Inputs:
     """What a network takes for N cells: the picture first."""
     numbers = table(list(cells.crops), list(cells.areas_um2), checkpoint.manifest.crop.um_per_px)
-    return prepare(cells.crops), served(checkpoint, member).scaled(torch.from_numpy(numbers))
+    return prepare(cells.crops), torch.from_numpy(scaling_of(checkpoint, member)(numbers))
 
 
 def speaking_for(network: nn.Module, layer: str, says_blast: NDArray[np.bool_]) -> Question:

@@ -14,34 +14,25 @@ from torch import Tensor, nn
 
 from models.checkpoint import ONNX, Checkpoint, load, write_manifest
 from models.engine import SERVED
+from models.kernel import HeadShape, KernelNetwork, KernelShape
 from models.network import CellNetwork, NetworkShape, for_serving, from_pixels
+from models.scaling import Scaling
 
-FAR = 4.0
-"""Standardised numbers are cut at so many spreads."""
 OPSET = 17
 
 
 class ServedNetwork(nn.Module):
     """A network with all that stands before it, so that torch and ONNX Runtime are given the same."""
 
-    mean: Tensor
-    spread: Tensor
-
-    def __init__(self, network: CellNetwork, mean: Tensor, spread: Tensor) -> None:
+    def __init__(self, network: nn.Module, scaling: Scaling) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("mean", mean)
-        self.register_buffer("spread", spread)
+        self.scaling = scaling
 
     def forward(self, crops: Tensor, numbers: Tensor) -> Tensor:
         """Crops (N, S, S, 3) uint8 RGB, numbers (N, F) as measured -> logits (N, outputs)."""
-        logits: Tensor = self.network(from_pixels(crops), self.scaled(numbers))
+        logits: Tensor = self.network(from_pixels(crops), self.scaling.tensor(numbers))
         return logits
-
-    def scaled(self, numbers: Tensor) -> Tensor:
-        """Numbers (N, F) in spreads from the mean, far ones cut off."""
-        scaled: Tensor = ((numbers - self.mean) / self.spread).clamp(-FAR, FAR)
-        return scaled
 
 
 class TorchEngine:
@@ -58,19 +49,30 @@ class TorchEngine:
         return np.asarray(self._network(torch.from_numpy(crops), torch.from_numpy(numbers)).numpy(), np.float32)
 
 
-def network_of(checkpoint: Checkpoint, member: str) -> CellNetwork:
-    """A network of a checkpoint, set to answer; its weights are kept in half precision."""
+def network_of(checkpoint: Checkpoint, member: str) -> nn.Module:
+    """A network of a checkpoint, set to answer; most of its weights are kept in half precision."""
     stated = dict(checkpoint.manifest.networks[member])
-    network = CellNetwork(NetworkShape(**(stated | {"widths": tuple(stated["widths"])})), folded=True)
-    network.load_state_dict({name: torch.from_numpy(value) for name, value in checkpoint.part(member).items()})
+    stated["widths"] = tuple(stated["widths"])
+    weights = {name: torch.from_numpy(value) for name, value in checkpoint.part(member).items()}
+    if "blast" in stated:
+        heads = {name: HeadShape(**stated[name]) if stated[name] else None for name in ("blast", "kind")}
+        compared = KernelNetwork(KernelShape(**(stated | heads)))
+        compared.load_state_dict(weights)
+        return compared.eval()
+    network = CellNetwork(NetworkShape(**stated), folded=True)
+    network.load_state_dict(weights)
     return for_serving(network)
 
 
 def served(checkpoint: Checkpoint, member: str = SERVED) -> ServedNetwork:
     """The same with what stands before it."""
-    scaling = checkpoint.part(f"numbers-{member}")
-    mean, spread = torch.from_numpy(scaling["mean"]), torch.from_numpy(scaling["spread"])
-    return ServedNetwork(network_of(checkpoint, member), mean, spread).eval()
+    return ServedNetwork(network_of(checkpoint, member), scaling_of(checkpoint, member)).eval()
+
+
+def scaling_of(checkpoint: Checkpoint, member: str) -> Scaling:
+    """How a network of a checkpoint is given the numbers."""
+    stated = {name: np.asarray(value, np.float32) for name, value in checkpoint.part(f"numbers-{member}").items()}
+    return Scaling(stated["mean"], stated["spread"], float(stated["far"].item()))
 
 
 def export(checkpoint: Checkpoint) -> Checkpoint:

@@ -72,7 +72,7 @@ def decide_slide(cells: Sequence[SlideCell], limits: SlideLimits) -> SlideVerdic
 
 def evidence_of(probability: NDArray[np.floating], limits: SlideLimits) -> Evidence:
     """The evidence of N cells; their spread is never taken to be less than cells of a patient are known to have."""
-    odds = log_odds(probability, limits.log_odds_most)
+    odds = log_odds(probability, limits)
     own = float(odds.var(ddof=1)) if len(odds) > 1 else 0.0
     return Evidence(len(odds), float(odds.mean()), max(own, min(limits.normal_within, limits.blast_within) ** 2))
 

@@ -14,7 +14,7 @@ from models.errors import DataMissing
 from models.judged import OUTSIDE, HeldApart
 from models.slide import SlideCell, SlideVerdict, decide_slide
 from models.slide_fit import KINDS, Numbers, fit_slides
-from models.slide_limits import CELLS_LEAST, SlideLimits
+from models.slide_limits import CELLS_LEAST, SlideLimits, prior_of
 
 SlideVerdicts = Mapping[str, tuple[Decision, str | None]]
 """By patient: the decision of a slide, and why there is none."""
@@ -84,7 +84,8 @@ def slide_figures(slides: Sequence[PatientSlide], cells_least: int = CELLS_LEAST
 
 def _verdict(held: HeldApart, name: str) -> tuple[Decision, str | None]:
     cells, others = held.where(held.groups == name), held.in_domain & (held.groups != name)
-    limits = fit_slides(held.probability[others], held.labels[others], held.groups[others])
+    base = SlideLimits(prior=prior_of(held.labels))
+    limits = fit_slides(held.probability[others], held.labels[others], held.groups[others], base)
     pairs = zip(cells.probability, cells.in_domain, strict=True)
     verdict = decide_slide([SlideCell(float(p)) if known else SlideCell(None, OUTSIDE) for p, known in pairs], limits)
     return verdict.decision, verdict.reason

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import DataMissing
-from models.slide_limits import FEWEST_PATIENTS, LOG_ODDS_MOST, Evidence, SlideLimits, doubts, log_odds
+from models.slide_limits import FEWEST_PATIENTS, Evidence, SlideLimits, doubts, log_odds
 
 Numbers = NDArray[np.floating]
 KINDS = ("normal", "blast")
@@ -27,10 +27,10 @@ class Patient:
 
 
 def patients_of(
-    probability: Numbers, labels: NDArray[np.int64], groups: NDArray[np.str_], most: float = LOG_ODDS_MOST
+    probability: Numbers, labels: NDArray[np.int64], groups: NDArray[np.str_], limits: SlideLimits
 ) -> list[Patient]:
     """The patients of N held-apart cells; a patient whose cells have both labels is refused."""
-    evidence = log_odds(probability, most)
+    evidence = log_odds(probability, limits)
     found = []
     names, place = np.unique(groups, return_inverse=True)
     for at, name in enumerate(names):
@@ -54,7 +54,7 @@ def fit_slides(
     An answer then takes more than any patient, left out of the fit, would show against its own class.
     """
     base = limits or SlideLimits()
-    patients = patients_of(probability, labels, groups, base.log_odds_most)
+    patients = _large_enough(patients_of(probability, labels, groups, base), base)
     _check_enough(patients)
     answerable = [against for one, against in left_out(patients, base) if one.evidence.cells >= base.cells_least]
     worst = min(answerable, default=0.0)
@@ -90,6 +90,16 @@ def left_out(patients: Sequence[Patient], base: SlideLimits) -> list[tuple[Patie
         none, many = doubts(patient.evidence, limits)
         found.append((patient, many if patient.label else none))
     return found
+
+
+def _large_enough(patients: Sequence[Patient], base: SlideLimits) -> Sequence[Patient]:
+    """Those of as many cells as an answer takes: fewer stray by chance, and no such slide is answered.
+
+    All of them where a class would be left with too few.
+    """
+    large = [patient for patient in patients if patient.evidence.cells >= base.cells_least]
+    fewest = min(sum(patient.label == label for patient in large) for label in range(len(KINDS)))
+    return large if fewest >= FEWEST_PATIENTS else patients
 
 
 def _check_enough(patients: Sequence[Patient]) -> None:

@@ -8,6 +8,7 @@ error rates vary from patient to patient. Few patients stand behind these spread
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -50,6 +51,8 @@ class SlideLimits:
     """An answer takes a p-value of its contrary below this: two-sided, the interval's 95 %."""
     cells_least: int = CELLS_LEAST
     refused_most: float = 0.5
+    prior: float = 0.0
+    """Log odds of a blast that the probabilities have from how frequent blasts were; evidence is without them."""
 
     @classmethod
     def of(cls, parameters: Mapping[str, Any]) -> SlideLimits:
@@ -76,10 +79,17 @@ class Evidence:
     variance: float
 
 
-def log_odds(probability: NDArray[np.floating], most: float) -> Vector:
-    """Log odds of probabilities (N,), clipped at `most` either way."""
+def log_odds(probability: NDArray[np.floating], limits: SlideLimits) -> Vector:
+    """Log odds of probabilities (N,), without the prior's, clipped at `log_odds_most` either way."""
     kept = np.clip(np.asarray(probability, np.float64), 1e-6, 1 - 1e-6)
-    return np.asarray(np.clip(np.log(kept / (1 - kept)), -most, most))
+    most = limits.log_odds_most
+    return np.asarray(np.clip(np.log(kept / (1 - kept)) - limits.prior, -most, most))
+
+
+def prior_of(labels: NDArray[np.int64]) -> float:
+    """The prior of probabilities calibrated on cells with these labels (N,), each class as frequent as here."""
+    share = float((labels == 1).mean())
+    return math.log(share / (1 - share))
 
 
 def doubts(evidence: Evidence, limits: SlideLimits) -> tuple[float, float]:

@@ -33,16 +33,17 @@ from models.domain import DomainGate
 from models.engine import SERVED
 from models.errors import DataMissing
 from models.evaluation import evaluate
-from models.features import NAMES
 from models.flow import step
 from models.folds import members
 from models.labelled import labelled
 from models.parameters import SegmentationParameters
 from models.progress import Progress, Report, silent
-from models.recipe import TrainSettings, shape_of
+from models.recipe import TrainSettings
 from models.serving import export
 from models.slide_fit import fit_slides
+from models.slide_limits import SlideLimits, prior_of
 from models.stain import stain_of
+from models.tints import NAMES
 
 LICENCE = (
     "Research use only. Learned from C-NMC 2019 (CC BY 3.0 by second-hand description) and PBC Barcelona "
@@ -61,7 +62,7 @@ def train(settings: TrainSettings, report: Report, progress: Progress = silent) 
     sets = in_folds(gathered.cells, _kinds(settings), settings)
     names = [f"fold-{number}" for number in range(settings.folds)]
     step(report, "split", f"{settings.folds} folds by patient; a network for each that never sees it")
-    step(report, "parameters", f"seed {settings.seed}, {settings.fitting.epochs} epochs, {settings.fitting.objective}")
+    step(report, "parameters", f"seed {settings.seed}, {_told(settings)}")
     step(report, "labels", _counted(gathered.cells) + ("" if sets.kinds else "; no pbc folder, so no kinds"))
     step(report, "train", f"{len(names)} networks to measure and calibrate by, and one of all patients that serves")
     folds: dict[str, int | None] = {name: number for number, name in enumerate(names)} | {SERVED: None}
@@ -71,9 +72,15 @@ def train(settings: TrainSettings, report: Report, progress: Progress = silent) 
     step(report, "test", "each patient by the network that never saw it")
     measured = evaluate(checkpoint, settings.data_root, settings.cache)
     export(save(settings.out, replace(manifest, metrics=measured), tensors))
-    shutil.rmtree(settings.out / STATE)
+    shutil.rmtree(settings.out / STATE, ignore_errors=True)
     report(f"checkpoint {manifest.name} is in {settings.out}")
     return settings.out
+
+
+def _told(settings: TrainSettings) -> str:
+    if settings.method == "kernel":
+        return f"heads over a trunk from ImageNet, {settings.kernel}"
+    return f"by gradient, {settings.fitting.epochs} epochs, {settings.fitting.objective}"
 
 
 def _kinds(settings: TrainSettings) -> CellSet | None:
@@ -93,21 +100,20 @@ def _calibrated(
     fitted: Mapping[str, Member], names: Sequence[str], sets: Sets, settings: TrainSettings, data_sha256: str
 ) -> tuple[Manifest, dict[str, Tensor]]:
     """Each member is calibrated on cells that no network saw, those of its own fold left out."""
-    told = judged_apart(fitted, names, sets.blasts, "gate")
-    named = None if sets.kinds is None else judged_apart(fitted, names, sets.kinds, "kind_gate")
+    with_kinds = sets.kinds is not None
+    told = judged_apart(fitted, names, sets.blasts, "gate", kinds=with_kinds)
+    named = None if sets.kinds is None else judged_apart(fitted, names, sets.kinds, "kind_gate", kinds=True)
     tensors: dict[str, Tensor] = {}
     calibrated: dict[str, Calibration] = {}
     for name, member in fitted.items():
         number = names.index(name) if name in names else None
         calibrated[name] = calibrated_without(number, told, named, settings)
-        tensors |= _named(name, {key: value.half().numpy() for key, value in member.network.state_dict().items()})
-        tensors |= _named(f"numbers-{name}", dict(zip(("mean", "spread"), member.scaling, strict=True)))
+        tensors |= _named(name, {key: _kept(key, value) for key, value in member.network.state_dict().items()})
+        tensors |= _named(f"numbers-{name}", member.scaling.as_tensors())
         tensors |= _gate(f"domain-{name}", member.gate, told, number, settings)
         if member.kind_gate is not None and named is not None:
             tensors |= _gate(f"kind-domain-{name}", member.kind_gate, named, number, settings)
-    manifest = _manifest(
-        settings, members(list(sets.blasts.cells.groups), sets.blasts.fold), calibrated, sets, data_sha256
-    )
+    manifest = _manifest(settings, fitted, calibrated, sets, data_sha256)
     learned = {"stain": stain_of(list(sets.blasts.cells.crops)).as_parameters(), **_slides(told, names, calibrated)}
     return replace(manifest, parameters={**manifest.parameters, **learned}), tensors
 
@@ -116,7 +122,8 @@ def _slides(told: Apart, names: Sequence[str], calibrated: Mapping[str, Calibrat
     """What slides look like, where enough patients say so."""
     cells = told.cells.cells
     try:
-        limits = fit_slides(held_probability(told, names, calibrated), cells.labels, cells.groups)
+        base = SlideLimits(prior=prior_of(cells.labels))
+        limits = fit_slides(held_probability(told, names, calibrated), cells.labels, cells.groups, base)
     except DataMissing:
         return {}
     return {"slide": limits.as_parameters()}
@@ -132,7 +139,7 @@ def _gate(
 
 def _manifest(
     settings: TrainSettings,
-    folds: Mapping[str, Any],
+    fitted: Mapping[str, Member],
     calibrated: Mapping[str, Calibration],
     sets: Sets,
     data_sha256: str,
@@ -144,7 +151,10 @@ def _manifest(
         name=f"all-cells-{now:%Y%m%d}-{settings.seed}",
         created=now.isoformat(timespec="seconds"),
         data_sha256=data_sha256,
-        split={"cnmc2019": folds, "pbc": f"by the hash of the file name, {settings.folds} folds"},
+        split={
+            "cnmc2019": members(list(sets.blasts.cells.groups), sets.blasts.fold),
+            "pbc": f"by the hash of the file name, {settings.folds} folds",
+        },
         seed=settings.seed,
         metrics={},
         temperature={"blast": served.blast_heat, "kind": served.kind_heat},
@@ -157,11 +167,11 @@ def _manifest(
             "calibration": {name: asdict(found) for name, found in calibrated.items()},
             "decision": thresholds,
         },
-        networks=dict.fromkeys(calibrated, asdict(shape_of(settings, kinds=sets.kinds is not None))),
+        networks={name: asdict(member.network.shape) for name, member in fitted.items()},
         kinds=data.KINDS if sets.kinds else (),
         recipe={
-            "fitting": asdict(settings.fitting),
-            "joint": asdict(settings.joint),
+            "method": settings.method,
+            **_learning(settings),
             "kept": settings.kept,
             "false_blasts": settings.false_blasts,
             "missed_blasts": settings.missed_blasts,
@@ -175,6 +185,18 @@ def _manifest(
             "opencv": cv2.__version__,
         },
     )
+
+
+def _learning(settings: TrainSettings) -> dict[str, Any]:
+    if settings.method == "kernel":
+        return {"kernel": asdict(settings.kernel)}
+    return {"fitting": asdict(settings.fitting), "joint": asdict(settings.joint)}
+
+
+def _kept(name: str, value: torch.Tensor) -> Tensor:
+    """Weights in half precision; what numbers are measured by is not, for its sizes differ too much."""
+    exact = name.rpartition(".")[2] in {"middle", "turn", "mean", "scale", "gamma"}
+    return np.asarray((value if exact else value.half()).numpy())
 
 
 def _named(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Tensor]:

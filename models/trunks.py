@@ -51,6 +51,7 @@ class Lite0(nn.Module):
         super().__init__()
         if tuple(widths) != tuple(stage[-1] for stage in LITE0[: len(widths)]):
             raise ValueError(f"EfficientNet-Lite0 has no stages of {tuple(widths)} channels")
+        self.widths = tuple(widths)
         self.stem = LiteUnit(3, LITE0_STEM, 3, 2, folded=folded)
         plan = [
             (kernel, stride if at == 0 else 1, expansion, width)

@@ -62,6 +62,7 @@ def settings(root: Path, out: Path) -> TrainSettings:
         root,
         out,
         folds=2,
+        method="gradient",
         crop=SPEC,
         shape=NetworkShape((4, 8)),
         fitting=FitSettings(epochs=2, batch=8),

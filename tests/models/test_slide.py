@@ -26,7 +26,7 @@ from models.slide import (
 )
 from models.slide_check import as_slides, left_out_verdicts, slide_figures
 from models.slide_fit import fit_slides, left_out, patients_of, spreads
-from models.slide_limits import Evidence, SlideLimits, doubts
+from models.slide_limits import Evidence, SlideLimits, doubts, prior_of
 
 NORMAL, BLAST = 0, 1
 MEANS, BETWEEN, WITHIN = (-1.2, 1.6), (0.7, 0.5), (1.2, 0.9)
@@ -65,7 +65,7 @@ def test_the_interval_covers_the_fraction_of_new_patients(fraction: float) -> No
     rng = np.random.default_rng(11)
     covered = []
     for _ in range(300):
-        limits = spreads(patients_of(*_training(rng, 30)), SlideLimits())
+        limits = spreads(patients_of(*_training(rng, 30), SlideLimits()), SlideLimits())
         blasts = rng.binomial(100, fraction)
         cells = np.concatenate([_patient(rng, NORMAL, 100 - blasts), _patient(rng, BLAST, blasts)])
         found = fraction_of(evidence_of(cells, limits), limits)
@@ -185,7 +185,9 @@ def test_an_odd_patient_makes_answers_rarer() -> None:
     fitted = fit_slides(odd, labels, groups)
     assert fitted.normal_between > usual.normal_between
     assert fitted.error_most < usual.error_most
-    against = {one.name: chance for one, chance in left_out(patients_of(odd, labels, groups), SlideLimits())}
+    against = {
+        one.name: chance for one, chance in left_out(patients_of(odd, labels, groups, SlideLimits()), SlideLimits())
+    }
     assert against["p0"] < 0.025
     assert decide_slide([SlideCell(0.9)] * 60, fitted).decision == "no_result"
 
@@ -228,3 +230,23 @@ def test_the_report_judges_a_patient_by_the_others_and_by_its_known_cells() -> N
     assert refused is not None
     assert verdicts["p0"][0] == "normal"
     assert refused["p0"] == ("no_result", "outside of what the model knows (60 of 60 cells)")
+
+
+def test_a_prior_in_the_probabilities_changes_no_answer() -> None:
+    """Cells that are said to be blasts more often because blasts were frequent are no evidence of blasts."""
+    probability, labels, groups = _training(np.random.default_rng(3))
+    shift = 1.2
+    odds = np.log(probability / (1 - probability)) + shift
+    moved, limits = 1 / (1 + np.exp(-odds)), SlideLimits(prior=shift)
+    plain = [slide.verdict.decision for slide in as_slides(probability, labels, groups)]
+    assert [slide.verdict.decision for slide in as_slides(moved, labels, groups, limits)] == plain
+    assert prior_of(np.array([1, 1, 1, 0])) == pytest.approx(np.log(3))
+
+
+def test_patients_of_a_handful_of_cells_do_not_say_what_slides_look_like() -> None:
+    """Odd patients of three cells widen nothing, since no slide of theirs would be answered."""
+    probability, labels, groups = _training(np.random.default_rng(4))
+    few = 3
+    more = np.concatenate([probability, np.full(few, 0.99)])
+    odd = fit_slides(more, np.append(labels, [0] * few), np.append(groups, ["odd"] * few))
+    assert odd.normal_between == fit_slides(probability, labels, groups).normal_between
