@@ -148,7 +148,7 @@ def _manifest(
     served = calibrated[SERVED]
     thresholds = {"blast_above": served.blast_above, "normal_below": served.normal_below}
     return Manifest(
-        name=f"all-cells-{now:%Y%m%d}-{settings.seed}",
+        name=f"all-cells-{now:%Y%m%d-%H%M}",
         created=now.isoformat(timespec="seconds"),
         data_sha256=data_sha256,
         split={
