@@ -229,8 +229,11 @@ def train(
     data: Annotated[Path | None, typer.Option(help="Folder of labelled cells, see docs/data.md.")] = None,
     store: Annotated[Path | None, typer.Option(help="Store, to learn from its reviewed frames.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split, the networks and the draws.")] = 1,
+    method: Annotated[
+        str, typer.Option(help="kernel (minutes), or gradient, which the options below are for.")
+    ] = "kernel",
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted training stopped.")] = False,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the networks for blast or normal.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of each network.")] = None,
     loss: Annotated[str, typer.Option(help="cross_entropy, confidence_penalty, squared_error.")] = "cross_entropy",
     smoothing: Annotated[float, typer.Option(help="Label smoothing of cross_entropy.")] = 0.1,
     beta: Annotated[float, typer.Option(help="Weight of the confidence penalty (equation 4).")] = 0.1,
@@ -244,7 +247,7 @@ def train(
     from leukostream.train import Plan, objective, run
 
     chosen = objective(loss, smoothing, beta, (gate_direction, gate_layer, gate_theta), share, penalty)
-    return run(Plan(data, store, out, seed, resume, epochs, chosen))
+    return run(Plan(data, store, out, seed, method, resume, epochs, chosen))
 
 
 data_app = typer.Typer(help="Folders of labelled cells.", no_args_is_help=True)

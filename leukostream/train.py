@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 from rich.console import Console
 
@@ -19,7 +19,7 @@ from models.golden import record_golden
 from models.labelled import SIGHT
 from models.progress import Progress, Report
 from models.reader import Image, load_reader
-from models.recipe import TrainSettings
+from models.recipe import Method, TrainSettings
 from models.training import train
 from workers.reviewed import gather
 
@@ -35,6 +35,7 @@ class Plan:
     store: Path | None
     out: Path
     seed: int
+    method: str
     going_on: bool
     epochs: int | None
     objective: ObjectiveSettings
@@ -88,15 +89,25 @@ def _gathered(plan: Plan, report: Report, progress: Progress) -> Path:
 
 
 def _settings(plan: Plan, root: Path) -> TrainSettings:
-    settings = TrainSettings(root, plan.out, plan.seed, going_on=plan.going_on)
+    settings = TrainSettings(root, plan.out, plan.seed, method=_method(plan), going_on=plan.going_on)
     fitting = replace(settings.fitting, objective=plan.objective)
     return replace(settings, fitting=fitting if plan.epochs is None else replace(fitting, epochs=plan.epochs))
 
 
+def _method(plan: Plan) -> Method:
+    """The options of a network that learns by gradient are none of the other method's."""
+    if plan.method not in get_args(Method):
+        raise Misconfigured(f"--method is one of {', '.join(get_args(Method))}, not {plan.method}")
+    if plan.method == "kernel" and (plan.epochs is not None or plan.objective != ObjectiveSettings()):
+        raise Misconfigured("--epochs, --loss and the options of the paper's equations need --method gradient")
+    return cast("Method", plan.method)
+
+
 def _places(plan: Plan, root: Path) -> Iterator[tuple[str, object]]:
     yield "checkpoint", plan.out
-    yield "learning curves", plan.out / "curves.png"
-    yield "every epoch", plan.out / "curves.csv"
+    if plan.method == "gradient":
+        yield "learning curves", plan.out / "curves.png"
+        yield "every epoch", plan.out / "curves.csv"
     if plan.store is not None:
         yield "reviewed cells", root
     yield "classify with it", f"leukostream classify --model {plan.out} DIR"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 Numbers = NDArray[np.floating]
 TEMPERATURES = np.geomspace(0.2, 8.0, 120)
@@ -63,18 +64,19 @@ def temperature(logits: Numbers, labels: NDArray[np.int64], weights: Numbers) ->
 
 
 def platt(log_odds: Numbers, labels: NDArray[np.int64], weights: Numbers) -> tuple[float, float]:
-    """Heat and offset with the least weighted log loss (Platt 1999), by Newton's steps; the heat is at most 20."""
-    inputs = np.stack([np.asarray(log_odds, np.float64), np.ones(len(labels))], 1)
-    found = np.array([1.0, 0.0])
-    for _ in range(50):
-        probability = sigmoid(inputs @ found)
-        slope = inputs.T @ (weights * (probability - labels)) + 1e-9 * found
-        bend = (inputs * (weights * probability * (1 - probability))[:, None]).T @ inputs + 1e-9 * np.eye(2)
-        step = np.linalg.solve(bend, slope)
-        found = found - step * min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-12))
-        if float(np.abs(step).max()) < 1e-8:
-            break
-    return 1.0 / max(float(found[0]), 0.05), float(found[1])
+    """Heat and offset with the least weighted log loss (Platt 1999); the heat is kept between 1/20 and 20."""
+    inputs = np.asarray(log_odds, np.float64)
+    size = max(float(np.abs(inputs).std()), 1e-6)
+
+    def loss(found: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        told = found[0] * inputs / size + found[1]
+        wrong = weights * (sigmoid(told) - labels)
+        slope = np.array([(wrong * inputs / size).sum(), wrong.sum()])
+        return float((weights * _log_loss(told, labels)).sum()), slope
+
+    bounds = [(size * 0.05, size * 20), (None, None)]
+    found = minimize(loss, np.array([size, 0.0]), jac=True, bounds=bounds, method="L-BFGS-B").x
+    return float(size / found[0]), float(found[1])
 
 
 def thresholds(

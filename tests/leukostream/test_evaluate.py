@@ -11,9 +11,9 @@ from tests.leukostream.test_cli import assert_complains, leukostream
 
 
 def test_no_data_folder_is_named(tmp_path: Path) -> None:
-    """Status 2, the file that was looked for, and what to do; nothing is written."""
+    """Status 2, the folder that was looked for, and what to do; nothing is written."""
     ended = leukostream("evaluate", "--data", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out"))
-    assert_complains(ended, 2, str(tmp_path / "nowhere" / "cnmc2019" / "manifest.csv"), "is missing")
+    assert_complains(ended, 2, str(tmp_path / "nowhere"), "is no folder", "docs/data.md")
     assert not (tmp_path / "out").exists()
 
 

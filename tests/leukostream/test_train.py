@@ -26,7 +26,7 @@ def test_the_steps_of_the_paper_are_told_in_order(tmp_path: Path) -> None:
     """Scan, split, parameters, labels, train, test; the curves lie beside the checkpoint, the state is gone."""
     told: list[str] = []
     out = tmp_path / "out"
-    train(cellsets.settings(cellsets.write(tmp_path / "data"), out), told.append)
+    train(cellsets.settings(cellsets.write(tmp_path / "data"), out, epochs=2), told.append)
     steps = [line.split()[3].rstrip(":") for line in told if line[1:6] == " of 6"]
     assert steps == list(STEPS)
     beside = {"curves.csv", "curves.png", "served.onnx"}
@@ -38,14 +38,14 @@ def test_a_resumed_training_ends_at_the_same_weights(tmp_path: Path) -> None:
     """Stopped within the second network, it keeps the first and goes on."""
     root = cellsets.write(tmp_path / "data")
 
-    whole = cellsets.settings(root, tmp_path / "whole")
+    whole = cellsets.settings(root, tmp_path / "whole", epochs=3)
     train(whole, lambda _line: None)
     epochs = 0
 
     def report(line: str) -> None:
         nonlocal epochs
         epochs += line.startswith("epoch")
-        if epochs == 3:
+        if epochs == 4:
             raise Interrupted
 
     part = replace(whole, out=tmp_path / "part")
@@ -53,8 +53,8 @@ def test_a_resumed_training_ends_at_the_same_weights(tmp_path: Path) -> None:
         train(part, report)
     told: list[str] = []
     train(replace(part, going_on=True), told.append)
-    assert "goes on after epoch 2 of 2" in told
-    assert "goes on after epoch 1 of 2" in told
+    assert "goes on after epoch 3 of 3" in told
+    assert "goes on after epoch 1 of 3" in told
     one, other = load(whole.out).tensors, load(part.out).tensors
     for name, value in one.items():
         np.testing.assert_array_equal(value, other[name])
@@ -79,7 +79,15 @@ def test_data_or_store_is_needed() -> None:
     chosen = objective("cross_entropy", 0.1, 0.1, ("always", "trunk", 0.1), 0.5, 0)
     for data, store in ((None, None), (Path("d"), Path("s"))):
         with pytest.raises(Misconfigured, match="--data DIR, or --store DIR"):
-            run(Plan(data, store, Path("out"), 1, going_on=False, epochs=None, objective=chosen))
+            run(Plan(data, store, Path("out"), 1, "kernel", going_on=False, epochs=None, objective=chosen))
+
+
+def test_options_of_one_method_are_refused_with_the_other(tmp_path: Path) -> None:
+    """Nobody should believe that a loss was used which was not."""
+    given = ["train", "--out", str(tmp_path / "out"), "--data", str(cellsets.write(tmp_path / "data"))]
+    assert_complains(leukostream(*given, "--loss", "squared_error"), 2, "--method gradient")
+    assert_complains(leukostream(*given, "--epochs", "3"), 2, "--method gradient")
+    assert_complains(leukostream(*given, "--method", "luck"), 2, "kernel, gradient")
 
 
 def test_bad_data_is_one_line_and_bad_usage(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def write(root: Path, patients: int = 4, cells_each: int = 6) -> Path:
     return root
 
 
-def settings(root: Path, out: Path) -> TrainSettings:
+def settings(root: Path, out: Path, epochs: int = 16) -> TrainSettings:
     """A training of seconds, from scratch."""
     return TrainSettings(
         root,
@@ -65,7 +65,7 @@ def settings(root: Path, out: Path) -> TrainSettings:
         method="gradient",
         crop=SPEC,
         shape=NetworkShape((4, 8)),
-        fitting=FitSettings(epochs=2, batch=8),
+        fitting=FitSettings(epochs=epochs, batch=8),
         cache=out.parent / "cache",
         threads=1,
     )

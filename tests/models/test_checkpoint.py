@@ -75,8 +75,9 @@ def test_a_manifest_that_lacks_a_field_is_refused(copy: Path) -> None:
 
 def test_networks_that_do_not_fit_their_weights_are_refused(copy: Path) -> None:
     """A shape that the tensors do not have is the checkpoint's fault, not a traceback."""
-    _change(copy, lambda manifest: manifest["networks"]["kind"].update(widths=[4, 16]))  # type: ignore[index]
-    assert "does not fit" in _refusal(copy)
+    _change(copy, lambda manifest: manifest["networks"]["fold-0"].update(widths=[4, 16]))  # type: ignore[index]
+    with pytest.raises(CheckpointUnusable, match=r"does not fit .*leukostream train"):
+        CellClassifier(load(copy), member="fold-0")
 
 
 def test_the_shipped_checkpoint_is_small_and_whole() -> None:
@@ -84,7 +85,9 @@ def test_the_shipped_checkpoint_is_small_and_whole() -> None:
     checkpoint = load()
     assert checkpoint.path == default_path()
     assert "Research use only" in checkpoint.manifest.licence
-    assert set(checkpoint.manifest.split["cnmc2019"]) == {"train", "validation", "test"}
-    assert sum(file.stat().st_size for file in default_path().iterdir()) < 6_000_000
+    folds = {f"fold-{number}" for number in range(5)}
+    assert set(checkpoint.manifest.split["cnmc2019"]) == folds
+    assert set(checkpoint.manifest.networks) == {*folds, "served"}
+    assert sum(file.stat().st_size for file in default_path().rglob("*") if file.is_file()) < 8_000_000
     limits = checkpoint.manifest.thresholds
     assert 0 < limits["normal_below"] < limits["blast_above"] < 1

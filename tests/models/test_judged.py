@@ -13,7 +13,7 @@ import pytest
 
 from models import data
 from models.checkpoint import MANIFEST, Checkpoint, load
-from models.errors import CheckpointUnusable, DataMissing
+from models.errors import CheckpointUnusable, DataMissing, DataRefused
 from models.evaluation import measure
 from models.judged import held_apart, joined, judges, kinds_apart, teachers
 from tests.models import cellsets
@@ -53,7 +53,7 @@ def test_a_control_learns_from_nobody_whom_it_judges() -> None:
 def test_a_split_of_other_patients_is_refused(trained: Path, painted_data: Path) -> None:
     """The message names the file, the checkpoint and patients that are missing."""
     checkpoint = resplit(load(trained), {"fold-0": ["all-0", "hem-0"], "fold-1": ["all-1", "nobody-1"]})
-    with pytest.raises(DataMissing, match=r"manifest\.csv lacks 1 patient groups .*nobody-1.*split on"):
+    with pytest.raises(DataMissing, match=r"lacks 1 patient groups .*nobody-1.*split on"):
         held_apart(checkpoint, painted_data, trained.parent / "cache")
 
 
@@ -80,13 +80,13 @@ def test_a_patient_on_two_sides_is_refused(trained: Path, painted_data: Path, tm
         writer = csv.DictWriter(lines, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    with pytest.raises(DataMissing, match="in both"):
+    with pytest.raises(DataRefused, match="byte-identical, but of patients"):
         held_apart(load(trained), root, tmp_path / "cache")
 
 
 def test_no_data_and_another_version_are_refused(trained: Path, tmp_path: Path) -> None:
     """With the folder, and with the two versions."""
-    with pytest.raises(DataMissing, match=r"nowhere/cnmc2019/manifest\.csv"):
+    with pytest.raises(DataMissing, match=r"nowhere is no folder; docs/data\.md"):
         held_apart(load(trained), tmp_path / "nowhere", tmp_path / "cache")
     other = tmp_path / "other"
     shutil.copytree(trained, other)
