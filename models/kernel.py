@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from models.trunks import LITE0, Lite0
 
-SOFTNESS = 2.0
+SOFTNESS = 5.0
 """A pair of kinds votes by the tangent hyperbolic of so many times its decision."""
 
 

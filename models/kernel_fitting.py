@@ -39,7 +39,7 @@ class KernelSettings:
     widths: tuple[int, ...] = (16, 24, 40)
     components: int = 40
     blast: HeadSettings = HeadSettings(cost=1.0, numbers_weight=0.7, narrowness=1.0)
-    kind: HeadSettings = HeadSettings(cost=10.0, numbers_weight=1.0, narrowness=0.5)
+    kind: HeadSettings = HeadSettings(cost=10.0, numbers_weight=1.0, narrowness=0.3)
 
 
 @dataclass(frozen=True, slots=True)

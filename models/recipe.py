@@ -42,6 +42,7 @@ class TrainSettings:
         )
     )
     kept: float = 0.99
+    kinds_kept: float = 0.998
     false_blasts: float = 0.1
     missed_blasts: float = 0.05
     cache: Path = data.CACHE

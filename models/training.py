@@ -110,9 +110,9 @@ def _calibrated(
         calibrated[name] = calibrated_without(number, told, named, settings)
         tensors |= _named(name, {key: _kept(key, value) for key, value in member.network.state_dict().items()})
         tensors |= _named(f"numbers-{name}", member.scaling.as_tensors())
-        tensors |= _gate(f"domain-{name}", member.gate, told, number, settings)
+        tensors |= _gate(f"domain-{name}", member.gate, told, number, settings.kept)
         if member.kind_gate is not None and named is not None:
-            tensors |= _gate(f"kind-domain-{name}", member.kind_gate, named, number, settings)
+            tensors |= _gate(f"kind-domain-{name}", member.kind_gate, named, number, settings.kinds_kept)
     manifest = _manifest(settings, fitted, calibrated, sets, data_sha256)
     learned = {"stain": stain_of(list(sets.blasts.cells.crops)).as_parameters(), **_slides(told, names, calibrated)}
     return replace(manifest, parameters={**manifest.parameters, **learned}), tensors
@@ -129,10 +129,8 @@ def _slides(told: Apart, names: Sequence[str], calibrated: Mapping[str, Calibrat
     return {"slide": limits.as_parameters()}
 
 
-def _gate(
-    prefix: str, gate: DomainGate, apart: Apart, number: int | None, settings: TrainSettings
-) -> dict[str, Tensor]:
-    reached = domain.reach(gate, apart.distances[apart.cells.but(number)], settings.kept)
+def _gate(prefix: str, gate: DomainGate, apart: Apart, number: int | None, kept: float) -> dict[str, Tensor]:
+    reached = domain.reach(gate, apart.distances[apart.cells.but(number)], kept)
     farthest = np.array(reached.farthest, np.float32)
     return _named(prefix, {"centre": gate.centre, "precision": gate.precision, "farthest": farthest})
 
@@ -173,6 +171,7 @@ def _manifest(
             "method": settings.method,
             **_learning(settings),
             "kept": settings.kept,
+            "kinds_kept": settings.kinds_kept,
             "false_blasts": settings.false_blasts,
             "missed_blasts": settings.missed_blasts,
             "numbers": list(NAMES),

@@ -13,24 +13,21 @@ from numpy.typing import NDArray
 from models.augment import Augmentation, augmented
 from models.cells import CellClassifier
 from models.checkpoint import ONNX, Checkpoint, default_path, load
+from models.crops import CropSpec
 from models.engine import BATCH, OnnxEngine, engine_of
 from models.errors import CheckpointUnusable
+from models.golden import synthetic_crops
 from models.network import density, pack, prepare
 from models.serving import TorchEngine
 from models.tints import table
 
-UM_PER_PX = 0.21
 
-
-def _cells(size: int, count: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Discs of coloured noise on black, and their numbers."""
-    rng = np.random.default_rng(4)
-    y, x = np.mgrid[:size, :size] - size / 2
-    crops = np.zeros((count, size, size, 3), np.uint8)
-    for crop in crops:
-        inside = x**2 + y**2 < (size * rng.uniform(0.2, 0.5)) ** 2
-        crop[inside] = rng.integers(1, 256, (int(inside.sum()), 3))
-    return crops, table(list(crops), rng.uniform(60, 200, count).tolist(), UM_PER_PX)
+def _cells(spec: CropSpec, count: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Made-up cells, near enough to real ones for a model to say different things of them, and their numbers."""
+    made = synthetic_crops(spec)
+    chosen = [made[at % len(made)] for at in range(count)]
+    crops = [one.pixels for one in chosen]
+    return np.stack(crops), table(crops, [one.area_um2 for one in chosen], spec.um_per_px)
 
 
 @pytest.fixture(params=["trained", "shipped"])
@@ -41,7 +38,7 @@ def checkpoint(request: pytest.FixtureRequest, trained: Path) -> Checkpoint:
 
 def test_onnx_runtime_answers_as_torch_does(checkpoint: Checkpoint) -> None:
     """The logits agree to the rounding of single precision, one cell or many."""
-    crops, numbers = _cells(checkpoint.manifest.crop.size_px, 9)
+    crops, numbers = _cells(checkpoint.manifest.crop, 9)
     with_torch = TorchEngine(checkpoint, threads=1).logits(crops, numbers)
     onnx = OnnxEngine(checkpoint, threads=1)
     np.testing.assert_allclose(onnx.logits(crops, numbers), with_torch, rtol=1e-3, atol=1e-3)
@@ -70,7 +67,7 @@ def test_a_damaged_export_is_refused(trained: Path, tmp_path: Path) -> None:
 
 def test_training_sees_a_cell_as_serving_does() -> None:
     """Without augmentation, density and back is the same picture that the pixels give directly."""
-    crops, _ = _cells(32, 6)
+    crops, _ = _cells(CropSpec(32, 0.6), 6)
     torch.testing.assert_close(pack(*density(crops)), prepare(crops), rtol=1e-4, atol=1e-4)
     plain = augmented(crops, Augmentation(0, 0, 0), torch.Generator().manual_seed(1))
     ways = [torch.rot90(prepare(crops), turn, (2, 3)) for turn in range(4)]
@@ -81,7 +78,7 @@ def test_training_sees_a_cell_as_serving_does() -> None:
 
 def test_a_batch_is_no_longer_than_memory_allows(checkpoint: Checkpoint) -> None:
     """More cells than a batch holds come back in order."""
-    crops, numbers = _cells(checkpoint.manifest.crop.size_px, BATCH + 3)
+    crops, numbers = _cells(checkpoint.manifest.crop, BATCH + 3)
     classifier = CellClassifier(checkpoint, threads=1)
     together = classifier.logits(list(crops), numbers)
     np.testing.assert_allclose(together[-1], classifier.logits([crops[-1]], numbers[-1:])[0], rtol=1e-3, atol=1e-3)
