@@ -8,7 +8,6 @@ from typing import Final
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from models.anatomy import Anatomy
 from models.column import Column
@@ -100,6 +99,8 @@ def channels(rgb: RgbImage) -> NDArray[np.float32]:
 
 
 def _grey(levels: NDArray[np.uint8]) -> dict[str, float]:
+    from scipy import stats  # noqa: PLC0415  half a second, which serving does without
+
     row = levels.astype(np.float64)[None]
     low, middle, high = np.percentile(row, PERCENTILES)
     spread = bool(row.std() > 0)
@@ -132,6 +133,8 @@ def _colours(seen: NDArray[np.float32], places: dict[str, Mask]) -> dict[str, fl
 
 def _moments(rows: NDArray[np.float64], ranges: Sequence[tuple[str, float, float]]) -> dict[str, NDArray[np.float64]]:
     """Mean, spread, skewness and entropy of each row (R, N); a row of one level has no skewness."""
+    from scipy import stats  # noqa: PLC0415  half a second, which serving does without
+
     spread = rows.std(axis=1)
     # Rounding leaves a spread of 1e-15 in a row of one level.
     varied = spread > 1e-6

@@ -126,13 +126,30 @@ def report(costs: dict[str, Cost], workers: dict[str, Worker]) -> dict[str, floa
     }
 
 
-def show(costs: dict[str, Cost], workers: dict[str, Worker], ratios: dict[str, float], console: Console) -> None:
-    """Three tables."""
+def eye(threads: int) -> dict[str, Cost]:
+    """The model's own parts, in this process."""
+    from tests.bench.stages import of_the_eye  # noqa: PLC0415  as above
+
+    return of_the_eye(frames(64, "eye"), threads)
+
+
+def show(
+    costs: dict[str, Cost],
+    parts: dict[str, Cost],
+    workers: dict[str, Worker],
+    ratios: dict[str, float],
+    console: Console,
+) -> None:
+    """Four tables."""
     stages = Table("stage alone, ms a frame", "wall", "CPU", title="Stages")
     for name, cost in costs.items():
         stages.add_row(name, f"{cost.wall_ms:.2f}", f"{cost.cpu_ms:.2f}")
     stages.add_row("mqtt in, receipt and result out", "", f"{workers['mqtt'].flow.cpu_ms:.2f}")
     console.print(stages)
+    table = Table("the model's own parts, ms", "wall", "CPU", title="The eye")
+    for name, cost in parts.items():
+        table.add_row(name, f"{cost.wall_ms:.2f}", f"{cost.cpu_ms:.2f}")
+    console.print(table)
     table = Table("worker", "frames/s", "CPU ms", "broker CPU ms", "p50 ms", "p95 ms", title="Workers, CPU a frame")
     for name, worker in workers.items():
         times = (worker.latency.p50_ms, worker.latency.p95_ms) if worker.latency else ()
@@ -155,16 +172,17 @@ def main() -> None:
     logs.configure("bench", level=logging.ERROR)
     threads = WorkerSettings.load().threads
     costs, workers = measure_all(arguments.frames, threads)
-    ratios = report(costs, workers)
+    ratios, parts = report(costs, workers), eye(threads)
     if arguments.json:
         everything = {
             "stages": {name: asdict(cost) for name, cost in costs.items()},
+            "eye": {name: asdict(cost) for name, cost in parts.items()},
             "workers": {name: asdict(worker) for name, worker in workers.items()},
             "ratios": ratios,
         }
         print(json.dumps(everything, indent=2))
     else:
-        show(costs, workers, ratios, Console())
+        show(costs, parts, workers, ratios, Console())
 
 
 if __name__ == "__main__":

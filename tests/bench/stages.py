@@ -10,19 +10,25 @@ from pathlib import Path
 from typing import TypeVar
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from broker.frame import check_jpeg, frame_id, read_metadata
 from broker.keys import FrameKey, frame_key
 from models.cells import CellClassifier
 from models.checkpoint import load
+from models.engine import Engine, engine_of
 from models.image import decode
+from models.reader import Image, load_reader
 from models.redcells import red_cell_diameter_px
+from models.serving import TorchEngine
 from models.sight import SightParameters, see_field
 from tests.bench.clockwork import Cost, measure
 from workers.filestore import FileStore
 from workers.quarantine import Quarantine
 
 BATCH = 8
+CELLS = 32
 SCALE = 0.072  # of the BCCD fields, um a pixel
 T = TypeVar("T")
 _RESULT = b"x" * 900  # about the size of a result object
@@ -56,6 +62,40 @@ def stages(frames: Sequence[bytes], threads: int) -> dict[str, Cost]:
         ),
         "network": measure(judge, count),
     }
+
+
+def of_the_eye(frames: Sequence[bytes], threads: int) -> dict[str, Cost]:
+    """Cost of the model's own parts: a cell in batches and alone, its numbers, a field with one cell as a whole."""
+    cv2.setNumThreads(1)
+    checkpoint, reader = load(None), load_reader(threads=threads)
+    classifier = CellClassifier(checkpoint, threads)
+    engine, plain = engine_of(checkpoint, threads=threads), TorchEngine(checkpoint, threads=threads)
+    sight = SightParameters.of(checkpoint.manifest.parameters)
+    seen = [see_field(decode(frame), SCALE, classifier.spec, sight) for frame in frames]
+    cells = [(crop, cell.area_um2) for one in seen for crop, cell in zip(one.crops, one.cells, strict=False)][:CELLS]
+    crops, areas = [crop for crop, _ in cells], [area for _, area in cells]
+    numbers, stacked = classifier.numbers(crops, areas), np.stack(crops)
+    single = [frame for frame, one in zip(frames, seen, strict=True) if len(one.crops) == 1]
+    return {
+        "network, a cell in a batch of 32": measure(lambda: _run(engine, stacked, numbers), CELLS),
+        "network, a cell alone": measure(lambda: _run(engine, stacked[:1], numbers[:1]), 1, 20),
+        "the same under torch, a cell in a batch of 32": measure(lambda: _run(plain, stacked, numbers), CELLS),
+        "numbers, a cell": measure(lambda: _run_numbers(classifier, crops, areas), CELLS),
+        "a field with one cell, JPEG to reading, scale stated": measure(
+            _each(lambda frame: reader.read([Image(frame, SCALE)]), single), len(single)
+        ),
+        "the same, scale from red cells": measure(
+            _each(lambda frame: reader.read([Image(frame)]), single), len(single)
+        ),
+    }
+
+
+def _run(engine: Engine, crops: NDArray[np.uint8], numbers: NDArray[np.float32]) -> None:
+    engine.logits(crops, numbers)
+
+
+def _run_numbers(classifier: CellClassifier, crops: Sequence[NDArray[np.uint8]], areas: Sequence[float]) -> None:
+    classifier.numbers(crops, areas)
 
 
 def _each(work: Callable[[T], object], items: Sequence[T]) -> Callable[[], None]:

@@ -1,6 +1,6 @@
 """The worker that a tutorial would write, with the same network: all in one callback, one frame at a time.
 
-Decode, find the cells by Otsu's threshold on blue less green, classify each crop alone in eager torch, write the
+Decode, find the cells by Otsu's threshold on blue less green, classify each crop alone, write the
 file, publish, and post the metric before the next frame is taken. It promises nothing: no durability, no receipts.
 """
 

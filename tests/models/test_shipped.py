@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,19 @@ def test_cells_of_the_set_it_learned_from_are_told_apart(reader: Reader, data_ro
     blasts, normals = decided["all"], decided["hem"]
     assert blasts.count("blast") > 3 * max(blasts.count("normal"), 1)
     assert normals.count("normal") > normals.count("blast")
+
+
+def test_a_frame_is_read_without_torch_and_scikit_learn() -> None:
+    """What only training needs is not imported to serve: `leukostream[reader]` installs neither."""
+    code = (
+        "import sys\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] in {'torch', 'sklearn'}: raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+        "from models.reader import Image, load_reader\n"
+        "from tests.models import paint\n"
+        "(reading,) = load_reader(threads=1).read([Image(paint.jpeg(paint.smear((180, 160))), paint.UM_PER_PX)])\n"
+        "assert len(reading.cells) == 1, reading\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2], timeout=60)
