@@ -126,7 +126,8 @@ def fit_member(
         scaling = Scaling.of(sets.blasts.numbers[here], sets.blasts.weights(here))
         network = _by_gradient(name, number, sets, scaling, settings, report, progress)
     report(f"network {name} has learned from {int(here.sum())} cells of blasts and normals")
-    return Member(network, scaling, _gate(sets.blasts, here), kind_gate)
+    gate = domain.bounded(_gate(sets.blasts, here), sets.blasts.numbers[here, :GATED])
+    return Member(network, scaling, gate, kind_gate)
 
 
 def _by_gradient(

@@ -12,16 +12,27 @@ from models.features import COLOUR, NAMES
 
 FOREIGN_COLOUR = "stain and camera differ from the calibrated ones"
 FOREIGN_SHAPE = "size, outline or texture is unlike the calibrated cells"
+BLURRED = "blurred: finer grain is missing than any calibrated cell lacks"
+FOREIGN_SIZE = "smaller or larger than the calibrated cells: is the scale right?"
+BEYOND = 0.002
+"""Share of the calibrated cells that lies beyond a bound by itself: blur and scale move one number far, others little."""
+_AREA, _GRAIN = NAMES.index("area"), NAMES.index("laplacian_spread")
 _COLOURS = np.array([name in COLOUR for name in NAMES])
 
 
 @dataclass(frozen=True, slots=True)
 class DomainGate:
-    """Mahalanobis distance of the measured numbers: centre (F,), precision (F, F), the farthest that still passes."""
+    """Mahalanobis distance of the measured numbers: centre (F,), precision (F, F), the farthest that still passes.
+
+    Beside it the least grain, and the least and largest area, of a cell that passes.
+    """
 
     centre: NDArray[np.float32]
     precision: NDArray[np.float32]
     farthest: float
+    grain_least: float = -math.inf
+    area_least: float = -math.inf
+    area_most: float = math.inf
 
     def distances(self, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
         """Distance of N cells (N, F) from the centre, (N,)."""
@@ -32,9 +43,14 @@ class DomainGate:
     def reason(self, numbers: NDArray[np.float32]) -> str | None:
         """Why the cell with these numbers (F,) lies outside, or None where it passes."""
         if float(self.distances(numbers[None])[0]) <= self.farthest:
-            return None
+            return self._bound_broken(numbers)
         pull = (numbers - self.centre) * (self.precision @ (numbers - self.centre))
         return FOREIGN_COLOUR if pull[_COLOURS].sum() >= pull[~_COLOURS].sum() else FOREIGN_SHAPE
+
+    def _bound_broken(self, numbers: NDArray[np.float32]) -> str | None:
+        if numbers[_GRAIN] < self.grain_least:
+            return BLURRED
+        return None if self.area_least <= numbers[_AREA] <= self.area_most else FOREIGN_SIZE
 
 
 def fit(numbers: NDArray[np.float32], weights: NDArray[np.float64]) -> DomainGate:
@@ -52,3 +68,14 @@ def fit(numbers: NDArray[np.float32], weights: NDArray[np.float64]) -> DomainGat
 def reach(gate: DomainGate, distances: NDArray[np.float32], kept: float) -> DomainGate:
     """The gate that lets `kept` of cells pass which lay at these distances (M,) from gates not fitted on them."""
     return replace(gate, farthest=float(np.quantile(distances, kept)))
+
+
+def bounded(gate: DomainGate, numbers: NDArray[np.float32]) -> DomainGate:
+    """The gate with bounds beyond which few of the cells with these numbers (N, F) lie."""
+    least, most = np.quantile(numbers[:, _AREA], (BEYOND, 1 - BEYOND))
+    return replace(
+        gate,
+        grain_least=float(np.quantile(numbers[:, _GRAIN], BEYOND)),
+        area_least=float(least),
+        area_most=float(most),
+    )

@@ -131,8 +131,7 @@ def _slides(told: Apart, names: Sequence[str], calibrated: Mapping[str, Calibrat
 
 def _gate(prefix: str, gate: DomainGate, apart: Apart, number: int | None, kept: float) -> dict[str, Tensor]:
     reached = domain.reach(gate, apart.distances[apart.cells.but(number)], kept)
-    farthest = np.array(reached.farthest, np.float32)
-    return _named(prefix, {"centre": gate.centre, "precision": gate.precision, "farthest": farthest})
+    return _named(prefix, {name: np.asarray(value, np.float32) for name, value in asdict(reached).items()})
 
 
 def _manifest(

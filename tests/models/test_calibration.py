@@ -80,6 +80,20 @@ def test_the_gate_keeps_its_own_and_refuses_another_colour() -> None:
     assert gate.reason(other) == domain.FOREIGN_COLOUR
 
 
+def test_a_gate_with_bounds_names_blur_and_a_wrong_scale() -> None:
+    """Each by itself, within the distance that passes otherwise; the cells it was made from pass, but for a few."""
+    rng = np.random.default_rng(5)
+    numbers = rng.normal(50, 5, (800, len(features.NAMES))).astype(np.float32)
+    gate = domain.bounded(domain.fit(numbers, np.ones(800)), numbers)
+    assert np.mean([gate.reason(row) is None for row in numbers]) > 0.99
+    blurred, large = gate.centre.copy(), gate.centre.copy()
+    blurred[features.NAMES.index("laplacian_spread")] = 20
+    large[features.NAMES.index("area")] = 90
+    assert gate.reason(gate.centre) is None
+    assert gate.reason(blurred) == domain.BLURRED
+    assert gate.reason(large) == domain.FOREIGN_SIZE
+
+
 def test_a_forest_kept_as_arrays_answers_as_the_one_that_grew() -> None:
     """It tells apart what a threshold on two numbers tells apart."""
     rng = np.random.default_rng(3)
