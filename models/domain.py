@@ -15,7 +15,7 @@ FOREIGN_SHAPE = "size, outline or texture is unlike the calibrated cells"
 BLURRED = "blurred: finer grain is missing than any calibrated cell lacks"
 FOREIGN_SIZE = "smaller or larger than the calibrated cells: is the scale right?"
 BEYOND = 0.002
-"""Share of the calibrated cells that lies beyond a bound by itself: blur and scale move one number far, others little."""
+"""Share of the calibrated cells beyond a bound of its own: blur and scale move one number far, and others little."""
 _AREA, _GRAIN = NAMES.index("area"), NAMES.index("laplacian_spread")
 _COLOURS = np.array([name in COLOUR for name in NAMES])
 

@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from models.reader import Image, Reader, load_reader
 from tests.models import paint
@@ -78,3 +81,35 @@ def test_a_frame_is_read_without_torch_and_scikit_learn() -> None:
         "assert len(reading.cells) == 1, reading\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2], timeout=60)
+
+
+def _refused(reader: Reader, pictures: list[NDArray[np.uint8]]) -> float:
+    images = [Image(cv2.imencode(".png", picture)[1].tobytes(), modality="cell") for picture in pictures]
+    readings = reader.read(images)
+    return float(np.mean([not one.cells or one.cells[0].p_blast is None for one in readings]))
+
+
+def test_cells_made_foreign_are_refused_and_the_cells_themselves_are_not(reader: Reader, data_root: Path) -> None:
+    """Real cells of the set, then blurred, at a wrong scale, noisy and without colour; and a disc that is no cell."""
+    files = sorted((data_root / "cnmc2019" / "all").glob("*"))[::120]
+    files += sorted((data_root / "cnmc2019" / "hem").glob("*"))[::80]
+    cells = [np.asarray(cv2.imread(str(file)), np.uint8) for file in files]
+    noise = np.random.default_rng(0).normal(0, 25, cells[0].shape)
+    disc = np.zeros_like(cells[0])
+    cv2.circle(disc, (225, 225), 100, (90, 40, 80), -1)
+
+    def on_black(changed: object, cell: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return np.where(cell > 0, np.clip(np.asarray(changed), 1, 255), 0).astype(np.uint8)
+
+    foreign = {
+        "blurred": [on_black(cv2.GaussianBlur(cell, (0, 0), 8), cell) for cell in cells],
+        "noisy": [on_black(cell + noise, cell) for cell in cells],
+        "grey": [on_black(cell.mean(2, keepdims=True).repeat(3, 2), cell) for cell in cells],
+        "too large": [np.asarray(cv2.resize(cell, None, fx=1.5, fy=1.5), np.uint8) for cell in cells],
+        "too small": [np.asarray(cv2.resize(cell, None, fx=0.6, fy=0.6), np.uint8) for cell in cells],
+        "no cell": [disc],
+    }
+    least = {"blurred": 0.95, "noisy": 0.95, "grey": 0.95, "too large": 0.75, "too small": 0.6, "no cell": 1.0}
+    assert _refused(reader, cells) < 0.05
+    shares = {name: _refused(reader, pictures) for name, pictures in foreign.items()}
+    assert {name for name in least if shares[name] < least[name]} == set(), shares
