@@ -105,9 +105,8 @@ def _method(plan: Plan) -> Method:
 
 def _places(plan: Plan, root: Path) -> Iterator[tuple[str, object]]:
     yield "checkpoint", plan.out
-    if plan.method == "gradient":
-        yield "learning curves", plan.out / "curves.png"
-        yield "every epoch", plan.out / "curves.csv"
+    yield "learning curves", plan.out / "curves.png"
+    yield "as a table", plan.out / "curves.csv"
     if plan.store is not None:
         yield "reviewed cells", root
     yield "classify with it", f"leukostream classify --model {plan.out} DIR"

@@ -100,7 +100,7 @@ def sigmoid(logits: Numbers) -> NDArray[np.float64]:
 
 def softmax(logits: Numbers) -> NDArray[np.float64]:
     """Logits (N, K) to probabilities (N, K)."""
-    raised = np.exp(np.asarray(logits, np.float64) - logits.max(1, keepdims=True))
+    raised = np.exp(np.asarray(logits, np.float64) - logits.max(1, keepdims=True, initial=-np.inf))
     return np.asarray(raised / raised.sum(1, keepdims=True))
 
 

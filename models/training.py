@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import torch
 
-from models import data, domain
+from models import data, domain, learning_curve
 from models.calibration import Calibration
 from models.checkpoint import Manifest, Tensor, save
 from models.cross_fitting import (
@@ -34,6 +34,7 @@ from models.engine import SERVED
 from models.errors import DataMissing
 from models.evaluation import evaluate
 from models.flow import step
+from models.folder import SHARED
 from models.folds import members
 from models.labelled import labelled
 from models.parameters import SegmentationParameters
@@ -48,6 +49,11 @@ from models.tints import NAMES
 LICENCE = (
     "Research use only. Learned from C-NMC 2019 (CC BY 3.0 by second-hand description) and PBC Barcelona "
     "(CC BY 4.0), from EfficientNet-Lite0's weights of ImageNet (Apache 2.0); see docs/models/data-card.md."
+)
+
+OWN_LICENCE = (
+    "Research use only. Learned from a laboratory's own cells, which data_sha256 names, over EfficientNet-Lite0's "
+    "weights of ImageNet (Apache 2.0)."
 )
 
 
@@ -67,6 +73,9 @@ def train(settings: TrainSettings, report: Report, progress: Progress = silent) 
     step(report, "train", f"{len(names)} networks to measure and calibrate by, and one of all patients that serves")
     folds: dict[str, int | None] = {name: number for number, name in enumerate(names)} | {SERVED: None}
     fitted = {name: fit_member(name, at, sets, settings, report, progress) for name, at in folds.items()}
+    if settings.method == "kernel":
+        settings.out.mkdir(parents=True, exist_ok=True)
+        learning_curve.keep(learning_curve.by_patients(fitted, names, sets, settings, progress), settings.out)
     manifest, tensors = _calibrated(fitted, names, sets, settings, gathered.sha256)
     checkpoint = save(settings.out, manifest, tensors)
     step(report, "test", "each patient by the network that never saw it")
@@ -175,7 +184,7 @@ def _manifest(
             "missed_blasts": settings.missed_blasts,
             "numbers": list(NAMES),
         },
-        licence=LICENCE,
+        licence=LICENCE if (settings.data_root / SHARED).is_file() else OWN_LICENCE,
         versions={
             "python": platform.python_version(),
             "torch": str(torch.__version__),

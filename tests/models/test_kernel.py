@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,9 @@ from sklearn.svm import SVC
 from models import shades
 from models.anatomy import dissect
 from models.blocks import InvertedBlock
+from models.cells import CellClassifier
 from models.checkpoint import load
+from models.golden import synthetic_crops
 from models.joint import NO_LABEL, JointLesson
 from models.kernel import KernelHead, pairs_of, stage_ends, votes
 from models.kernel_fitting import KernelSettings, fit_kernel, pooled_of, pretrained
@@ -127,4 +131,29 @@ def test_the_default_training_learns_what_is_painted(painted_data: Path, tmp_pat
     checkpoint = load(tmp_path / "out")
     assert checkpoint.manifest.metrics["auroc"] > 0.9
     assert checkpoint.manifest.recipe["method"] == "kernel"
+    with (tmp_path / "out" / "curves.csv").open(newline="") as lines:
+        points = list(csv.DictReader(lines))
+    by_fold = [int(point["patients"]) for point in points if point["fold"] == "0"]
+    assert by_fold == sorted(by_fold)
+    assert by_fold[-1] == 4
+    assert float(points[-1]["auroc"]) > 0.9
+    picture = cv2.imread(str(tmp_path / "out" / "curves.png"))
+    assert picture is not None
+    assert picture.std() > 5
     assert sanity(load_reader(tmp_path / "out", threads=1)) == []
+
+
+def test_a_folder_without_kinds_makes_a_model_that_names_none(painted_data: Path, tmp_path: Path) -> None:
+    """A laboratory's own cells are of blasts and normals only."""
+    root = tmp_path / "data"
+    shutil.copytree(painted_data / "cnmc2019", root / "cnmc2019")
+    settings = replace(cellsets.settings(root, tmp_path / "out"), method="kernel", kernel=KernelSettings(WIDTHS, 8))
+    train(settings, lambda _line: None)
+    checkpoint = load(tmp_path / "out")
+    assert checkpoint.manifest.kinds == ()
+    assert checkpoint.manifest.metrics["kind"] is None
+    cells = synthetic_crops(checkpoint.manifest.crop)
+    opinions = CellClassifier(checkpoint, threads=1).judge(
+        [one.pixels for one in cells], [one.area_um2 for one in cells]
+    )
+    assert {opinion.kind for opinion in opinions} == {None}
