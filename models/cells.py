@@ -105,5 +105,5 @@ def log_odds(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _gate(checkpoint: Checkpoint, part: str) -> DomainGate:
     stated = {name: np.asarray(value, np.float32) for name, value in checkpoint.part(part).items()}
-    limits = {name: float(value.item()) for name, value in stated.items() if value.size == 1}
-    return DomainGate(stated["centre"], stated["precision"], **limits)
+    farthest = float(stated["farthest"].item())
+    return DomainGate(stated["centre"], stated["precision"], farthest, stated["low"], stated["high"])

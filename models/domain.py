@@ -16,7 +16,8 @@ BLURRED = "blurred: finer grain is missing than any calibrated cell lacks"
 FOREIGN_SIZE = "smaller or larger than the calibrated cells: is the scale right?"
 BEYOND = 0.002
 """Share of the calibrated cells beyond a bound of its own: blur and scale move one number far, and others little."""
-_AREA, _GRAIN = NAMES.index("area"), NAMES.index("laplacian_spread")
+_WHY = {"laplacian_spread": BLURRED, "area": FOREIGN_SIZE, "a_mean": FOREIGN_COLOUR, "b_mean": FOREIGN_COLOUR}
+"""The numbers that have bounds, and what it means to be beyond: a brighter lamp pales a and b before anything else."""
 _COLOURS = np.array([name in COLOUR for name in NAMES])
 
 
@@ -24,15 +25,14 @@ _COLOURS = np.array([name in COLOUR for name in NAMES])
 class DomainGate:
     """Mahalanobis distance of the measured numbers: centre (F,), precision (F, F), the farthest that still passes.
 
-    Beside it the least grain, and the least and largest area, of a cell that passes.
+    Beside it the least and the largest of each number (F,) of a cell that passes, endless where it has no bound.
     """
 
     centre: NDArray[np.float32]
     precision: NDArray[np.float32]
     farthest: float
-    grain_least: float = -math.inf
-    area_least: float = -math.inf
-    area_most: float = math.inf
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
 
     def distances(self, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
         """Distance of N cells (N, F) from the centre, (N,)."""
@@ -48,9 +48,8 @@ class DomainGate:
         return FOREIGN_COLOUR if pull[_COLOURS].sum() >= pull[~_COLOURS].sum() else FOREIGN_SHAPE
 
     def _bound_broken(self, numbers: NDArray[np.float32]) -> str | None:
-        if numbers[_GRAIN] < self.grain_least:
-            return BLURRED
-        return None if self.area_least <= numbers[_AREA] <= self.area_most else FOREIGN_SIZE
+        broken = (numbers < self.low) | (numbers > self.high)
+        return next((why for name, why in _WHY.items() if broken[NAMES.index(name)]), None)
 
 
 def fit(numbers: NDArray[np.float32], weights: NDArray[np.float64]) -> DomainGate:
@@ -62,7 +61,8 @@ def fit(numbers: NDArray[np.float32], weights: NDArray[np.float64]) -> DomainGat
     correlation = (away / spread).T @ ((away / spread) * share[:, None])
     shrunk = 0.95 * correlation + 0.05 * np.eye(len(centre))
     precision = np.linalg.inv(shrunk) / np.outer(spread, spread)
-    return DomainGate(centre.astype(np.float32), precision.astype(np.float32), math.inf)
+    endless = np.full(len(centre), math.inf, np.float32)
+    return DomainGate(centre.astype(np.float32), precision.astype(np.float32), math.inf, -endless, endless)
 
 
 def reach(gate: DomainGate, distances: NDArray[np.float32], kept: float) -> DomainGate:
@@ -72,10 +72,8 @@ def reach(gate: DomainGate, distances: NDArray[np.float32], kept: float) -> Doma
 
 def bounded(gate: DomainGate, numbers: NDArray[np.float32]) -> DomainGate:
     """The gate with bounds beyond which few of the cells with these numbers (N, F) lie."""
-    least, most = np.quantile(numbers[:, _AREA], (BEYOND, 1 - BEYOND))
-    return replace(
-        gate,
-        grain_least=float(np.quantile(numbers[:, _GRAIN], BEYOND)),
-        area_least=float(least),
-        area_most=float(most),
-    )
+    low, high = gate.low.copy(), gate.high.copy()
+    for at in (NAMES.index(name) for name in _WHY):
+        low[at], high[at] = np.quantile(numbers[:, at], (BEYOND, 1 - BEYOND))
+    high[NAMES.index("laplacian_spread")] = math.inf  # nothing is too sharp
+    return replace(gate, low=low, high=high)

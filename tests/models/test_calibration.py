@@ -85,13 +85,15 @@ def test_a_gate_with_bounds_names_blur_and_a_wrong_scale() -> None:
     rng = np.random.default_rng(5)
     numbers = rng.normal(50, 5, (800, len(features.NAMES))).astype(np.float32)
     gate = domain.bounded(domain.fit(numbers, np.ones(800)), numbers)
-    assert np.mean([gate.reason(row) is None for row in numbers]) > 0.99
-    blurred, large = gate.centre.copy(), gate.centre.copy()
+    assert np.mean([gate.reason(row) is None for row in numbers]) > 0.98, "seven bounds, a five-hundredth beyond each"
+    blurred, large, pale = gate.centre.copy(), gate.centre.copy(), gate.centre.copy()
+    pale[features.NAMES.index("a_mean")] = 20
     blurred[features.NAMES.index("laplacian_spread")] = 20
     large[features.NAMES.index("area")] = 90
     assert gate.reason(gate.centre) is None
     assert gate.reason(blurred) == domain.BLURRED
     assert gate.reason(large) == domain.FOREIGN_SIZE
+    assert gate.reason(pale) == domain.FOREIGN_COLOUR
 
 
 def test_a_forest_kept_as_arrays_answers_as_the_one_that_grew() -> None:

@@ -90,7 +90,7 @@ def _refused(reader: Reader, pictures: list[NDArray[np.uint8]]) -> float:
 
 
 def test_cells_made_foreign_are_refused_and_the_cells_themselves_are_not(reader: Reader, data_root: Path) -> None:
-    """Real cells of the set, then blurred, at a wrong scale, noisy and without colour; and a disc that is no cell."""
+    """Real cells of the set, then blurred, at a wrong scale, noisy, brighter, grey; and a disc that is no cell."""
     files = sorted((data_root / "cnmc2019" / "all").glob("*"))[::120]
     files += sorted((data_root / "cnmc2019" / "hem").glob("*"))[::80]
     cells = [np.asarray(cv2.imread(str(file)), np.uint8) for file in files]
@@ -107,9 +107,18 @@ def test_cells_made_foreign_are_refused_and_the_cells_themselves_are_not(reader:
         "grey": [on_black(cell.mean(2, keepdims=True).repeat(3, 2), cell) for cell in cells],
         "too large": [np.asarray(cv2.resize(cell, None, fx=1.5, fy=1.5), np.uint8) for cell in cells],
         "too small": [np.asarray(cv2.resize(cell, None, fx=0.6, fy=0.6), np.uint8) for cell in cells],
+        "brighter": [on_black(cell * 1.3, cell) for cell in cells],
         "no cell": [disc],
     }
-    least = {"blurred": 0.95, "noisy": 0.95, "grey": 0.95, "too large": 0.75, "too small": 0.6, "no cell": 1.0}
+    least = {
+        "blurred": 0.95,
+        "noisy": 0.95,
+        "grey": 0.95,
+        "too large": 0.75,
+        "too small": 0.6,
+        "brighter": 0.6,
+        "no cell": 1.0,
+    }
     assert _refused(reader, cells) < 0.05
     shares = {name: _refused(reader, pictures) for name, pictures in foreign.items()}
     assert {name for name in least if shares[name] < least[name]} == set(), shares
