@@ -14,6 +14,7 @@ from broker.errors import Misconfigured
 from leukostream.bars import bars
 from leukostream.evaluate import show
 from models.checkpoint import load
+from models.detection import BCCD_UM_PER_PX
 from models.equations import Direction, GateSettings, Loss, ObjectiveSettings
 from models.golden import record_golden
 from models.labelled import SIGHT
@@ -24,7 +25,6 @@ from models.training import train
 from workers.reviewed import gather
 
 GOLDEN_FIELDS = 3
-SAMPLE_UM_PER_PX = 0.072
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,5 +115,5 @@ def _places(plan: Plan, root: Path) -> Iterator[tuple[str, object]]:
 def keep_golden(folder: Path) -> None:
     """Note in a checkpoint what it answers to three fields of the sample and to made-up cells, for its self-tests."""
     slide = sorted((Path(__file__).parent / "sample").rglob("*.jpg"))[:GOLDEN_FIELDS]
-    fields = [(f"field-{number}.jpg", Image(path.read_bytes(), SAMPLE_UM_PER_PX)) for number, path in enumerate(slide)]
+    fields = [(f"field-{number}.jpg", Image(path.read_bytes(), BCCD_UM_PER_PX)) for number, path in enumerate(slide)]
     record_golden(load_reader(folder, threads=1), fields).write(folder)

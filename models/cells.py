@@ -54,10 +54,10 @@ class CellClassifier:
             return []
         numbers = self.numbers(crops, areas_um2)
         logits = self.logits(crops, numbers)
-        kinds = softmax(logits[:, BLAST_OUTPUTS:] / self.calibration.kind_heat)
+        kinds = self.p_kinds(logits)
         blasts = self.calibration.p_blast(log_odds(logits))
         reasons = self.outside(numbers)
-        named = self._may_be_named(numbers)
+        named = self.may_be_named(numbers)
         return [
             CellOpinion(
                 self.manifest.kinds[int(kind.argmax())] if known else None,
@@ -69,9 +69,8 @@ class CellClassifier:
             for kind, known, blast, reason in zip(kinds, named, blasts, reasons, strict=True)
         ]
 
-    def p_kinds(self, crops: Sequence[NDArray[np.uint8]], areas_um2: Sequence[float]) -> NDArray[np.float64]:
-        """Calibrated probability of each kind for N crops (N, K), whether or not they may be named."""
-        logits = self.logits(crops, self.numbers(crops, areas_um2))
+    def p_kinds(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Calibrated probability of each kind (N, K) from logits (N, 2 + K), whether or not cells may be named."""
         return softmax(logits[:, BLAST_OUTPUTS:] / self.calibration.kind_heat)
 
     def logits(self, crops: Sequence[NDArray[np.uint8]], numbers: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -86,7 +85,8 @@ class CellClassifier:
         """Why each of N cells with these numbers (N, F) lies outside of the calibrated domain; None inside."""
         return [self._gate.reason(row) for row in numbers[:, :GATED]]
 
-    def _may_be_named(self, numbers: NDArray[np.float32]) -> NDArray[np.bool_]:
+    def may_be_named(self, numbers: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Which of N cells with these numbers (N, F) are like those whose kinds were learned."""
         if self._kind_gate is None:
             return np.zeros(len(numbers), bool)
         return np.asarray(self._kind_gate.distances(numbers[:, :GATED]) <= self._kind_gate.farthest)

@@ -15,12 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models import metrics
-from models.augment import augmented, noisy
 from models.calibration import softmax
 from models.cells import BLAST_OUTPUTS
 from models.equations import Objective
 from models.fitting import Course, FitSettings, Groups, decaying
-from models.lesson import Lesson, logits_of
+from models.lesson import Lesson, inputs_of, logits_of
 from models.network import CellNetwork, NetworkShape, channels_last
 from models.trunks import Lite0, start_from_imagenet
 
@@ -82,9 +81,8 @@ def joint_course(
         return channels_last(network)
 
     def batch(chosen: NDArray[np.int64], draw: torch.Generator) -> tuple[tuple[Tensor, ...], tuple[Tensor, Tensor]]:
-        x = augmented(cells.crops[chosen], settings.augmentation, draw)
-        numbers = noisy(torch.from_numpy(cells.numbers[chosen]), settings.augmentation, draw)
-        return (x, numbers), (torch.from_numpy(cells.labels[chosen]), torch.from_numpy(lesson.kinds[chosen]))
+        inputs = inputs_of(cells, chosen, settings, draw)
+        return inputs, (torch.from_numpy(cells.labels[chosen]), torch.from_numpy(lesson.kinds[chosen]))
 
     def loss(logits: Tensor, targets: tuple[Tensor, Tensor]) -> Tensor:
         (blast, kind), total = targets, logits.new_zeros(())

@@ -145,10 +145,12 @@ def kinds_apart(
     named = np.zeros(len(cells), bool)
     for number, name in enumerate(names):
         here = fold == number
+        if not here.any():
+            continue
         classifier, held = CellClassifier(checkpoint, threads, name), cells.where(here)
-        probability[here] = classifier.p_kinds(list(held.crops), list(held.areas_um2))
-        opinions = classifier.judge(list(held.crops), list(held.areas_um2))
-        named[here] = [opinion.kind is not None for opinion in opinions]
+        numbers = classifier.numbers(list(held.crops), list(held.areas_um2))
+        probability[here] = classifier.p_kinds(classifier.logits(list(held.crops), numbers))
+        named[here] = classifier.may_be_named(numbers)
     return KindsApart(tuple(checkpoint.manifest.kinds), cells.labels, probability, named, cells.groups)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models import metrics
 from models.cells import log_odds
-from models.cross_fitting import Cells, Member, Sets, judged_apart
+from models.cross_fitting import Apart, Cells
 from models.curves import PICTURE, TABLE
 from models.joint import joined
 from models.kernel_fitting import fit_kernel
@@ -35,11 +35,9 @@ class Point:
     auroc: float
 
 
-def by_patients(
-    fitted: Mapping[str, Member], names: Sequence[str], sets: Sets, settings: TrainSettings, progress: Progress
-) -> list[Point]:
-    """Points for shares of the patients, each class by the same share, and for all of them."""
-    cells, points, work = sets.blasts, [], [(share, fold) for share in SHARES for fold in range(len(names))]
+def by_patients(told: Apart, settings: TrainSettings, progress: Progress) -> list[Point]:
+    """Points for shares of the patients, each class by the same share; for all of them `told` knows the answers."""
+    cells, points, work = told.cells, [], [(share, fold) for share in SHARES for fold in range(settings.folds)]
     plain = Scaling.none(cells.numbers.shape[1])
     for done, (share, fold) in enumerate(work, 1):
         here = _some(cells, fold, share, settings.seed)
@@ -48,8 +46,7 @@ def by_patients(
         odds = log_odds(logits_of(network, apart))
         points.append(Point(len(np.unique(cells.cells.groups[here])), fold, metrics.auroc(apart.labels, odds)))
         progress("learning curve", done, len(work))
-    told = judged_apart(fitted, names, cells, "gate", kinds=sets.kinds is not None)
-    for fold in range(len(names)):
+    for fold in range(settings.folds):
         held = cells.fold == fold
         auroc = metrics.auroc(cells.cells.labels[held], log_odds(told.logits[held]))
         points.append(Point(len(np.unique(cells.cells.groups[~held])), fold, auroc))

@@ -50,9 +50,7 @@ def course_of(lesson: Lesson, shape: NetworkShape, settings: FitSettings, beside
         return channels_last(CellNetwork(shape, dropout=settings.dropout))
 
     def batch(chosen: NDArray[np.int64], draw: torch.Generator) -> tuple[tuple[Tensor, ...], Tensor]:
-        x = augmented(lesson.crops[chosen], settings.augmentation, draw)
-        numbers = noisy(torch.from_numpy(lesson.numbers[chosen]), settings.augmentation, draw)
-        return (x, numbers), torch.from_numpy(lesson.labels[chosen])
+        return inputs_of(lesson, chosen, settings, draw), torch.from_numpy(lesson.labels[chosen])
 
     return Course(
         lesson.weights,
@@ -65,6 +63,14 @@ def course_of(lesson: Lesson, shape: NetworkShape, settings: FitSettings, beside
         lambda network: {} if beside is None else measured(network, beside),
         repr((lesson.fingerprint, shape)),
     )
+
+
+def inputs_of(
+    lesson: Lesson, chosen: NDArray[np.int64], settings: FitSettings, draw: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """The chosen cells as a network is shown them in training: augmented, with numbers that are not exact."""
+    x = augmented(lesson.crops[chosen], settings.augmentation, draw)
+    return x, noisy(torch.from_numpy(lesson.numbers[chosen]), settings.augmentation, draw)
 
 
 def measured(network: nn.Module, lesson: Lesson) -> Mapping[str, float]:

@@ -73,10 +73,11 @@ def train(settings: TrainSettings, report: Report, progress: Progress = silent) 
     step(report, "train", f"{len(names)} networks to measure and calibrate by, and one of all patients that serves")
     folds: dict[str, int | None] = {name: number for number, name in enumerate(names)} | {SERVED: None}
     fitted = {name: fit_member(name, at, sets, settings, report, progress) for name, at in folds.items()}
+    told = judged_apart(fitted, names, sets.blasts, "gate", kinds=sets.kinds is not None)
     if settings.method == "kernel":
         settings.out.mkdir(parents=True, exist_ok=True)
-        learning_curve.keep(learning_curve.by_patients(fitted, names, sets, settings, progress), settings.out)
-    manifest, tensors = _calibrated(fitted, names, sets, settings, gathered.sha256)
+        learning_curve.keep(learning_curve.by_patients(told, settings, progress), settings.out)
+    manifest, tensors = _calibrated(fitted, names, told, sets, settings, gathered.sha256)
     checkpoint = save(settings.out, manifest, tensors)
     step(report, "test", "each patient by the network that never saw it")
     measured = evaluate(checkpoint, settings.data_root, settings.cache)
@@ -106,11 +107,14 @@ def _counted(cells: CellSet) -> str:
 
 
 def _calibrated(
-    fitted: Mapping[str, Member], names: Sequence[str], sets: Sets, settings: TrainSettings, data_sha256: str
+    fitted: Mapping[str, Member],
+    names: Sequence[str],
+    told: Apart,
+    sets: Sets,
+    settings: TrainSettings,
+    data_sha256: str,
 ) -> tuple[Manifest, dict[str, Tensor]]:
     """Each member is calibrated on cells that no network saw, those of its own fold left out."""
-    with_kinds = sets.kinds is not None
-    told = judged_apart(fitted, names, sets.blasts, "gate", kinds=with_kinds)
     named = None if sets.kinds is None else judged_apart(fitted, names, sets.kinds, "kind_gate", kinds=True)
     tensors: dict[str, Tensor] = {}
     calibrated: dict[str, Calibration] = {}
